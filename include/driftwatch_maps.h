@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * driftwatch_maps.h - map values that only the BPF programs and userspace/kernel
+ * know; everybody else sees driftwatch_abi.h and probe.h.
+ *
+ * They are pinned like the others, so a change of layout bumps DW_ABI_VERSION.
+ */
+#ifndef DRIFTWATCH_MAPS_H
+#define DRIFTWATCH_MAPS_H
+
+#include "driftwatch_abi.h"
+
+/*
+ * Per CPU: DW_SLOTS_CACHED direct-mapped by inode, then DW_SLOTS_SPARE for a
+ * writer that finds its slot taken (an interrupt, a preempted task, a drain).
+ */
+#define DW_SLOTS_CACHED 256
+#define DW_SLOTS_SPARE 8
+#define DW_SLOTS_PER_CPU (DW_SLOTS_CACHED + DW_SLOTS_SPARE)
+
+#define DW_FILTER_BITS (1u << 20) /* of the bitmap before map "watched" */
+
+/* What the walk said about a file. */
+enum dw_verdict {
+	DW_VERDICT_NONE = 0,	/* not looked at yet */
+	DW_VERDICT_NOBODY,	/* no container's */
+	DW_VERDICT_COUNTED,	/* of .container */
+	DW_VERDICT_COPY_UP,	/* a file being copied up in the work directory of .container */
+	DW_VERDICT_PROVISIONAL, /* of the container with super block .overlay_dev, not known yet */
+};
+
+/*
+ * A file as one CPU sees it: the verdict, and what was counted since the slot was
+ * claimed and is not yet in map "files". Whoever holds .busy owns the rest; it is
+ * taken with an atomic exchange, by user space too.
+ */
+struct dw_slot {
+	__u64 busy;
+	__u64 ino; /* 0: the slot is empty */
+	__u32 dev;
+	__u32 gen;
+	__u64 cgroup_id; /* of the writer */
+	__u64 inode;	 /* its address, for the walk */
+	__u64 claimed_jiffies;
+	__u32 epoch;
+	__u32 verdict; /* enum dw_verdict */
+	dw_container_t container;
+	__u32 target;
+	__u32 overlay_dev;
+	__u16 is_listed;  /* has an entry in "files" */
+	__u16 is_lasting; /* the verdict holds for a while */
+	__u64 bytes;
+	__u64 calls;
+	__u64 claimed_boot_ns;
+	__u64 last_boot_ns;
+	__u64 first_writer;
+	__u64 last_writer;
+	__u64 root; /* address of the dentry the path starts at, 0 for the super block's */
+};
+_Static_assert(sizeof(struct dw_slot) == 128, "two cache lines");
+
+/* What user space tells the programs; one element. */
+struct dw_control {
+	__u32 epoch; /* bumped at each change of who is who: cached verdicts are void */
+	__u32 dev_count;
+	__u32 devs[DW_MAX_DEVS];  /* file systems with roots or watched inodes */
+	__u64 tick_ns;		  /* of jiffies */
+	__u64 verdict_ticks;	  /* how long a verdict holds: files are moved */
+	__u64 lost_runs;	  /* counted by the programs: no slot was free */
+};
+
+/* Per task: the write call it is in, and its name as a writer. */
+struct dw_task {
+	__u64 inode; /* address of the file the call writes to */
+	__u64 syscw; /* of the task when the call began */
+	__s64 pos;   /* of the last chunk */
+	__s64 pos_end;
+	__u64 bytes;  /* of this call so far */
+	__u64 writer; /* key of "writers", valid while .exec_id is the task's */
+	__u64 exec_id;
+	__u64 joined;	/* 1 + self_exec_id when the task was moved into its cgroup */
+	__u32 copied;	/* by the last chunk */
+	__u8 is_short;	/* the last chunk copied less than it meant to */
+	__u8 is_fresh;	/* the next chunk begins a call */
+	__u8 is_floor;	/* this call was counted in calls_floor */
+	__u8 is_unlinking;
+	__u64 dying_ino; /* ext4_unlink_enter: the inode that loses a name */
+};
+_Static_assert(sizeof(struct dw_task) == 80, "no holes");
+
+/* Provisional totals of an overlay super block (vfs and syscall tiers). */
+struct dw_totals {
+	__u64 calls;
+	__u64 bytes;
+};
+
+/* O_DIRECT writes under way, by the address of their kiocb. */
+struct dw_dio {
+	__u64 writer;
+	__u64 cgroup_id;
+	__u64 root;
+	__u32 verdict;
+	dw_container_t container;
+	__u32 target;
+	__u32 overlay_dev;
+	__u32 is_async;
+	__u32 pad;
+};
+
+#endif /* DRIFTWATCH_MAPS_H */
