@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * test_derive.c - which operation a verified change of the layer stands for.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "agent/engine_internal.h"
+
+#define OP(op) (1u << (op))
+
+static struct queued_change change(unsigned bits, unsigned mode, enum tree_verdict before,
+				   enum tree_verdict after)
+{
+	struct queued_change c = {.bits = bits, .before = before, .after = after};
+
+	c.info.st.st_mode = mode;
+	c.info.verdict = after;
+	return c;
+}
+
+static void expect(unsigned bits, unsigned mode, enum tree_verdict before, enum tree_verdict after,
+		   unsigned explained, enum dw_op op)
+{
+	struct queued_change c = change(bits, mode, before, after);
+
+	assert_int_equal(engine_derive_op(&c, explained), op);
+}
+
+static void new_names_are_creations_of_their_kind(void **state)
+{
+	unsigned bits = TREE_CHANGE_APPEARED | TREE_CHANGE_VERDICT;
+
+	(void)state;
+	expect(bits, S_IFREG | 0644, TREE_NONE, TREE_ADDED, 0, DW_OP_CREATE);
+	expect(bits, S_IFDIR | 0755, TREE_NONE, TREE_ADDED, 0, DW_OP_MKDIR);
+	expect(bits, S_IFLNK | 0777, TREE_NONE, TREE_ADDED, 0, DW_OP_SYMLINK);
+	expect(bits, S_IFIFO | 0644, TREE_NONE, TREE_ADDED, 0, DW_OP_MKNOD);
+	expect(bits, S_IFREG | 0644, TREE_NONE, TREE_ADDED, OP(DW_OP_CREATE), DW_OP_INVALID);
+}
+
+static void an_inode_at_another_name_was_renamed_or_linked(void **state)
+{
+	(void)state;
+	expect(TREE_CHANGE_APPEARED | TREE_CHANGE_RENAMED, S_IFREG | 0644, TREE_NONE, TREE_ADDED,
+	       OP(DW_OP_CREATE), DW_OP_RENAME);
+	expect(TREE_CHANGE_APPEARED | TREE_CHANGE_LINKED, S_IFREG | 0644, TREE_NONE, TREE_ADDED, 0,
+	       DW_OP_LINK);
+	expect(TREE_CHANGE_APPEARED | TREE_CHANGE_RENAMED, S_IFREG | 0644, TREE_NONE, TREE_ADDED,
+	       OP(DW_OP_RENAME), DW_OP_INVALID);
+}
+
+static void attributes_tell_the_call_that_set_them(void **state)
+{
+	(void)state;
+	expect(TREE_CHANGE_MODE | TREE_CHANGE_CTIME, S_IFREG | 0755, TREE_ADDED, TREE_ADDED, 0,
+	       DW_OP_CHMOD);
+	expect(TREE_CHANGE_OWNER | TREE_CHANGE_MODE, S_IFREG | 0755, TREE_ADDED, TREE_ADDED, 0,
+	       DW_OP_CHOWN);
+	expect(TREE_CHANGE_CAPABILITY, S_IFREG | 0755, TREE_NONE, TREE_MODIFIED, 0, DW_OP_XATTR);
+	expect(TREE_CHANGE_CTIME, S_IFREG | 0755, TREE_NONE, TREE_NONE, 0, DW_OP_XATTR);
+}
+
+static void a_write_that_drops_set_id_bits_is_no_chmod(void **state)
+{
+	(void)state;
+	expect(TREE_CHANGE_MODE | TREE_CHANGE_SIZE, S_IFREG | 0755, TREE_MODIFIED, TREE_MODIFIED,
+	       OP(DW_OP_WRITE), DW_OP_INVALID);
+}
+
+static void growth_of_a_changed_file_is_no_change_of_state(void **state)
+{
+	(void)state;
+	expect(TREE_CHANGE_SIZE | TREE_CHANGE_MTIME, S_IFREG | 0644, TREE_ADDED, TREE_ADDED, 0,
+	       DW_OP_INVALID);
+	expect(TREE_CHANGE_SIZE | TREE_CHANGE_VERDICT, S_IFREG | 0644, TREE_NONE, TREE_MODIFIED, 0,
+	       DW_OP_WRITE);
+}
+
+static void utimes_sets_a_time_that_is_not_now(void **state)
+{
+	struct queued_change c = change(TREE_CHANGE_MTIME | TREE_CHANGE_VERDICT, S_IFREG | 0644,
+					TREE_NONE, TREE_MODIFIED);
+
+	(void)state;
+	c.info.st.st_ctim.tv_sec = 1000;
+	c.info.st.st_mtim.tv_sec = 5;
+	assert_int_equal(engine_derive_op(&c, 0), DW_OP_UTIMES);
+	c.info.st.st_mtim.tv_sec = 1000; /* a store through a mapping sets both to now */
+	assert_int_equal(engine_derive_op(&c, 0), DW_OP_WRITE);
+}
+
+static void a_whiteout_is_a_removal_and_told_once(void **state)
+{
+	struct queued_change c =
+		change(TREE_CHANGE_APPEARED | TREE_CHANGE_WHITEOUT | TREE_CHANGE_VERDICT, S_IFCHR,
+		       TREE_NONE, TREE_DELETED);
+
+	(void)state;
+	c.info.is_whiteout = true;
+	assert_int_equal(engine_derive_op(&c, 0), DW_OP_UNLINK);
+	assert_int_equal(engine_derive_op(&c, OP(DW_OP_UNLINK)), DW_OP_INVALID);
+	expect(TREE_CHANGE_VANISHED, S_IFDIR | 0755, TREE_ADDED, TREE_NONE, 0, DW_OP_RMDIR);
+	expect(TREE_CHANGE_VANISHED, S_IFREG | 0644, TREE_ADDED, TREE_NONE, OP(DW_OP_UNLINK),
+	       DW_OP_INVALID);
+}
+
+static void what_the_first_scan_finds_is_not_news(void **state)
+{
+	(void)state;
+	expect(TREE_CHANGE_APPEARED | TREE_CHANGE_INITIAL, S_IFREG | 0644, TREE_NONE, TREE_ADDED, 0,
+	       DW_OP_INVALID);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(new_names_are_creations_of_their_kind),
+		cmocka_unit_test(an_inode_at_another_name_was_renamed_or_linked),
+		cmocka_unit_test(attributes_tell_the_call_that_set_them),
+		cmocka_unit_test(a_write_that_drops_set_id_bits_is_no_chmod),
+		cmocka_unit_test(growth_of_a_changed_file_is_no_change_of_state),
+		cmocka_unit_test(utimes_sets_a_time_that_is_not_now),
+		cmocka_unit_test(a_whiteout_is_a_removal_and_told_once),
+		cmocka_unit_test(what_the_first_scan_finds_is_not_news),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * engine.c - the engine's life: open, step, settle, close, and its subscribers.
+ */
+#include "agent/engine_internal.h"
+#include "agent/engine_state.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define DEFAULT_COALESCE_NS    (5 * NS_PER_MSEC)
+#define DEFAULT_RETENTION_NS   (300 * NS_PER_SEC)
+#define DEFAULT_MAX_FILES      200000
+#define DEFAULT_MAX_COMPARE    (64ull << 20)
+#define DEFAULT_MAX_CONTAINERS 1024
+
+static void set_defaults(struct engine_options *o)
+{
+	if (!o->coalesce_ns)
+		o->coalesce_ns = DEFAULT_COALESCE_NS;
+	if (!o->dead_retention_ns)
+		o->dead_retention_ns = DEFAULT_RETENTION_NS;
+	if (!o->max_files)
+		o->max_files = DEFAULT_MAX_FILES;
+	if (!o->max_compare_bytes)
+		o->max_compare_bytes = DEFAULT_MAX_COMPARE;
+	if (!o->probe.max_containers)
+		o->probe.max_containers = DEFAULT_MAX_CONTAINERS;
+}
+
+static int watch_fd(struct engine *e, int fd, bool on)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(e->epoll_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event) ? -errno : 0;
+}
+
+/*
+ * While a flush is waiting for more records, the readable probe would wake the loop
+ * for nothing: it leaves the set until the flush is done.
+ */
+static void arm_probe(struct engine *e, bool on)
+{
+	if (!e->probe || e->probe_armed == on)
+		return;
+	if (watch_fd(e, probe_fd(e->probe), on) == 0)
+		e->probe_armed = on;
+}
+
+static int open_parts(struct engine *e, struct strbuf *error)
+{
+	int err;
+
+	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (e->epoll_fd < 0)
+		return -errno;
+	e->ledger = ledger_new();
+	e->ops = calloc(ENGINE_MAX_QUEUED, sizeof(*e->ops));
+	e->changes = calloc(ENGINE_MAX_QUEUED, sizeof(*e->changes));
+	if (!e->ledger || !e->ops || !e->changes)
+		return -ENOMEM;
+	err = engine_init_slots(e, e->options.probe.max_containers);
+	if (err)
+		return err;
+	if (!e->options.no_probe) {
+		err = probe_open(&e->options.probe, error, &e->probe);
+		if (err)
+			return err;
+		arm_probe(e, true);
+	}
+	err = engine_state_open(e, error);
+	if (err)
+		return err;
+	engine_fill_slots(e);
+	if (e->options.no_discovery)
+		return 0;
+	err = registry_open(&e->options.registry, engine_on_registry, e, &e->registry);
+	if (err) {
+		strbuf_addf(error, "cannot watch for containers: %s", strerror(-err));
+		return err;
+	}
+	return watch_fd(e, registry_fd(e->registry), true);
+}
+
+int engine_open(const struct engine_options *options, struct strbuf *error, struct engine **ret)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	int err;
+
+	if (!e)
+		return -ENOMEM;
+	e->epoll_fd = -1;
+	e->options = *options;
+	set_defaults(&e->options);
+	e->stats.started_wall_ns = clock_wall_ns();
+	err = open_parts(e, error);
+	if (err) {
+		if (error && !error->len)
+			strbuf_addf(error, "cannot start: %s", strerror(-err));
+		engine_close(e, false);
+		return err;
+	}
+	*ret = e;
+	return 0;
+}
+
+static int forget_one(struct ledger_container *c, void *arg)
+{
+	struct track **last = arg;
+
+	*last = c->engine_data;
+	return 1;
+}
+
+struct engine *engine_close(struct engine *e, bool keep_pins)
+{
+	struct track *t = NULL;
+
+	if (!e)
+		return NULL;
+	if (e->ledger)
+		engine_state_close(e);
+	while (e->ledger && ledger_foreach(e->ledger, forget_one, &t))
+		engine_forget(e, t);
+	engine_drop_queues(e);
+	registry_close(e->registry);
+	ledger_free(e->ledger);
+	probe_close(e->probe, keep_pins);
+	free(e->ops);
+	free(e->changes);
+	free(e->by_slot);
+	free(e->free_slots);
+	if (e->epoll_fd >= 0)
+		close(e->epoll_fd);
+	free(e);
+	return NULL;
+}
+
+int engine_start(struct engine *e)
+{
+	e->started = true;
+	return e->registry ? registry_scan(e->registry) : 0;
+}
+
+bool engine_is_ready(const struct engine *e)
+{
+	return e->ready;
+}
+
+int engine_fd(const struct engine *e)
+{
+	return e->epoll_fd;
+}
+
+struct ledger *engine_ledger(const struct engine *e)
+{
+	return e->ledger;
+}
+
+struct probe *engine_probe(const struct engine *e)
+{
+	return e->probe;
+}
+
+struct registry *engine_registry(const struct engine *e)
+{
+	return e->registry;
+}
+
+void engine_stats(const struct engine *e, struct engine_stats *ret)
+{
+	*ret = e->stats;
+}
+
+void engine_reconfigure(struct engine *e, const struct engine_options *options)
+{
+	e->options.dead_retention_ns = options->dead_retention_ns;
+	e->options.max_files = options->max_files;
+	e->options.max_compare_bytes = options->max_compare_bytes;
+	set_defaults(&e->options);
+}
+
+/* --- stepping --- */
+
+static int next_due(struct ledger_container *c, void *arg)
+{
+	const struct track *t = c->engine_data;
+	uint64_t *due = arg;
+
+	if (t->work_due_ns && t->work_due_ns < *due)
+		*due = t->work_due_ns;
+	if (t->rescan_due_ns && t->rescan_due_ns < *due)
+		*due = t->rescan_due_ns;
+	return 0;
+}
+
+int engine_timeout_ms(const struct engine *e)
+{
+	uint64_t now = clock_mono_ns(), due = e->housekeeping_ns ? e->housekeeping_ns : now;
+	uint64_t ms;
+
+	if (e->flush_at_ns && e->flush_at_ns < due)
+		due = e->flush_at_ns;
+	ledger_foreach(e->ledger, next_due, &due);
+	ms = due <= now ? 0 : (due - now + NS_PER_MSEC - 1) / NS_PER_MSEC;
+	if (e->registry) {
+		uint64_t registry_ms = (uint64_t)registry_timeout_ms(e->registry);
+
+		ms = registry_ms < ms ? registry_ms : ms;
+	}
+	return (int)ms;
+}
+
+static void note_readable(struct engine *e)
+{
+	struct epoll_event events[4];
+	int n = epoll_wait(e->epoll_fd, events, 4, 0);
+
+	for (int i = 0; i < n; i++) {
+		if (e->probe && events[i].data.fd == probe_fd(e->probe)) {
+			arm_probe(e, false);
+			e->flush_at_ns = clock_mono_ns() + e->options.coalesce_ns;
+		} else if (e->registry && events[i].data.fd == registry_fd(e->registry)) {
+			registry_process(e->registry);
+		}
+	}
+}
+
+struct work {
+	uint64_t deadline_ns;
+	bool left; /* somebody has more to do now */
+};
+
+static int work_on_tree(struct ledger_container *c, void *arg)
+{
+	struct track *t = c->engine_data;
+	struct work *w = arg;
+	uint64_t now = clock_mono_ns();
+	int ms;
+
+	if (!c->tree || !t->work_due_ns || t->work_due_ns > now)
+		return 0;
+	if (now >= w->deadline_ns) {
+		w->left = true;
+		return 1;
+	}
+	ms = tree_work(c->tree, w->deadline_ns - now);
+	t->work_due_ns = ms < 0 ? 0 : clock_mono_ns() + (uint64_t)ms * NS_PER_MSEC;
+	if (ms == 0)
+		w->left = true;
+	return 0;
+}
+
+/* One round over the trees; true when some have more to do now. */
+static bool work_on_trees(struct engine *e, uint64_t budget_ns)
+{
+	struct work w = {.deadline_ns = clock_mono_ns() + budget_ns};
+
+	ledger_foreach(e->ledger, work_on_tree, &w);
+	return w.left;
+}
+
+static void flush(struct engine *e)
+{
+	e->flush_at_ns = 0;
+	if (e->probe)
+		engine_drain(e);
+	arm_probe(e, true);
+}
+
+static int check_read(struct ledger_container *c, void *arg)
+{
+	struct track *t = c->engine_data;
+	bool *all_read = arg;
+
+	if (!t->first_scan_done && (!c->tree || !t->work_due_ns || tree_is_complete(c->tree))) {
+		t->first_scan_done = true;
+		engine_state_restore(t->engine, t);
+	}
+	if (!t->first_scan_done)
+		*all_read = false;
+	return 0;
+}
+
+static void check_ready(struct engine *e)
+{
+	bool all_read = true;
+
+	ledger_foreach(e->ledger, check_read, &all_read);
+	if (!e->started || e->ready || !all_read)
+		return;
+	e->ready = true;
+	engine_state_release_slots(e, engine_release_slot);
+}
+
+int engine_step(struct engine *e)
+{
+	uint64_t now;
+
+	note_readable(e);
+	now = clock_mono_ns();
+	if (e->registry && registry_timeout_ms(e->registry) == 0)
+		registry_tick(e->registry);
+	if (e->flush_at_ns && now >= e->flush_at_ns)
+		flush(e);
+	work_on_trees(e, ENGINE_WORK_NS);
+	engine_flush_events(e);
+	if (now >= e->housekeeping_ns)
+		engine_housekeeping(e, now);
+	check_ready(e);
+	return 0;
+}
+
+static int find_unsettled(struct ledger_container *c, void *arg)
+{
+	(void)arg;
+	return c->tree && !c->removed_wall_ns && !tree_is_settled(c->tree) ? 1 : 0;
+}
+
+static bool is_settled(struct engine *e, struct ledger_container *c)
+{
+	if (c)
+		return find_unsettled(c, NULL) == 0;
+	return ledger_foreach(e->ledger, find_unsettled, NULL) == 0;
+}
+
+static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
+{
+	uint64_t deadline = clock_mono_ns() + (uint64_t)timeout_ms * NS_PER_MSEC;
+
+	for (;;) {
+		struct pollfd p = {.fd = e->epoll_fd, .events = POLLIN};
+		uint64_t now;
+
+		note_readable(e);
+		flush(e); /* no coalescing: somebody waits */
+		work_on_trees(e, ENGINE_WORK_NS);
+		engine_flush_events(e);
+		if (is_settled(e, c))
+			return true;
+		now = clock_mono_ns();
+		if (now >= deadline)
+			return false;
+		if (engine_timeout_ms(e) > 0)
+			poll(&p, 1, 2); /* only delayed work is left: look again soon */
+	}
+}
+
+bool engine_settle(struct engine *e, int timeout_ms)
+{
+	return settle(e, NULL, timeout_ms);
+}
+
+bool engine_settle_container(struct engine *e, struct ledger_container *c, int timeout_ms)
+{
+	return settle(e, c, timeout_ms);
+}
+
+/* --- subscribers --- */
+
+int engine_subscribe(struct engine *e, bool want_raw, event_fn fn, void *arg)
+{
+	struct subscriber *s;
+
+	if (e->subscribers_len == ENGINE_MAX_SUBSCRIBERS)
+		return -ENOMEM;
+	s = &e->subscribers[e->subscribers_len++];
+	*s = (struct subscriber){
+		.number = e->next_subscription++, .want_raw = want_raw, .fn = fn, .arg = arg};
+	if (want_raw)
+		engine_fold_files(e); /* bursts start from now */
+	return s->number;
+}
+
+void engine_unsubscribe(struct engine *e, int subscription)
+{
+	for (size_t i = 0; i < e->subscribers_len; i++) {
+		if (e->subscribers[i].number != subscription)
+			continue;
+		e->subscribers_len--;
+		memmove(&e->subscribers[i], &e->subscribers[i + 1],
+			(e->subscribers_len - i) * sizeof(e->subscribers[0]));
+		return;
+	}
+}
+
+bool engine_has_raw_subscriber(const struct engine *e)
+{
+	for (size_t i = 0; i < e->subscribers_len; i++)
+		if (e->subscribers[i].want_raw)
+			return true;
+	return false;
+}
+
+void engine_emit(struct engine *e, struct event *event)
+{
+	event->seq = ++e->next_seq;
+	if (!event->wall_ns)
+		event->wall_ns = clock_wall_ns();
+	e->stats.events++;
+	for (size_t i = 0; i < e->subscribers_len; i++)
+		if (event->type != EVENT_WRITE || e->subscribers[i].want_raw)
+			e->subscribers[i].fn(event, e->subscribers[i].arg);
+}

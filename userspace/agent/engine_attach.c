@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * engine_attach.c - what the kernel side is told about a container: its overlay, the
+ * roots of its layer and volumes, its cgroups.
+ *
+ * Volume sources can be shared by containers: they stay set while one uses them.
+ */
+#include "agent/engine_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+
+static void set_overlay(struct engine *e, struct track *t, uint32_t dev)
+{
+	if (!e->probe || !t->c->slot || t->overlay_dev == dev)
+		return;
+	if (t->overlay_dev)
+		probe_clear_overlay(e->probe, t->overlay_dev);
+	t->overlay_dev = dev;
+	if (!dev)
+		return;
+	probe_set_overlay(e->probe, dev, t->c->slot);
+	probe_adopt_provisional(e->probe, dev, t->c->slot);
+}
+
+static void set_cgroups(struct engine *e, struct track *t, const uint64_t *ids, size_t len)
+{
+	uint64_t *copy;
+
+	if (!e->probe || !t->c->slot)
+		return;
+	if (len == t->cgroup_ids_len &&
+	    (!len || memcmp(ids, t->cgroup_ids, len * sizeof(*ids)) == 0))
+		return;
+	for (size_t i = 0; i < t->cgroup_ids_len; i++)
+		probe_clear_cgroup(e->probe, t->cgroup_ids[i]);
+	copy = len ? malloc(len * sizeof(*copy)) : NULL;
+	if (len && !copy)
+		len = 0;
+	if (len)
+		memcpy(copy, ids, len * sizeof(*copy));
+	free(t->cgroup_ids);
+	t->cgroup_ids = copy;
+	t->cgroup_ids_len = len;
+	for (size_t i = 0; i < len; i++)
+		probe_set_cgroup(e->probe, copy[i], t->c->slot);
+}
+
+static void drop_volume(struct engine *e, const struct dw_inode *key)
+{
+	struct volume_root *v;
+
+	HASH_FIND(hh, e->volumes, key, sizeof(*key), v);
+	if (!v || --v->users)
+		return;
+	probe_clear_root(e->probe, key->dev, key->ino);
+	HASH_DEL(e->volumes, v);
+	free(v);
+}
+
+static void add_volume(struct engine *e, const struct dw_inode *key)
+{
+	struct volume_root *v;
+
+	HASH_FIND(hh, e->volumes, key, sizeof(*key), v);
+	if (!v) {
+		v = calloc(1, sizeof(*v));
+		if (!v)
+			return;
+		v->key = *key;
+		HASH_ADD(hh, e->volumes, key, sizeof(v->key), v);
+		probe_set_root(e->probe, key->dev, key->ino, 0, DW_ROOT_VOLUME);
+	}
+	v->users++;
+}
+
+static void clear_volumes(struct engine *e, struct track *t)
+{
+	for (size_t i = 0; i < t->volumes_len; i++)
+		drop_volume(e, &t->volumes[i]);
+	free(t->volumes);
+	t->volumes = NULL;
+	t->volumes_len = 0;
+}
+
+static void set_volumes(struct engine *e, struct track *t, const struct container *meta)
+{
+	struct dw_inode *list;
+	size_t len = 0;
+
+	if (!e->probe || !t->c->slot)
+		return;
+	list = calloc(meta->mounts_len + 1, sizeof(*list));
+	if (!list)
+		return;
+	for (size_t i = 0; i < meta->mounts_len; i++) {
+		const struct container_mount *m = &meta->mounts[i];
+
+		if (m->kind != MOUNT_VOLUME || !m->root_ino)
+			continue;
+		list[len++] = (struct dw_inode){.ino = m->root_ino, .dev = m->dev};
+	}
+	if (len == t->volumes_len && (!len || memcmp(list, t->volumes, len * sizeof(*list)) == 0)) {
+		free(list);
+		return;
+	}
+	for (size_t i = 0; i < len; i++)
+		add_volume(e, &list[i]); /* before the old ones go: shared ones stay set */
+	clear_volumes(e, t);
+	t->volumes = list;
+	t->volumes_len = len;
+}
+
+static struct dw_inode stat_root(const struct engine *e, const char *path)
+{
+	auto_free char *host = file_join(e->options.registry.host_root, path);
+	struct dw_inode key = {0};
+	struct stat st;
+
+	if (host && lstat(host, &st) == 0 && S_ISDIR(st.st_mode)) {
+		key.ino = st.st_ino;
+		key.dev = file_kernel_dev(st.st_dev);
+	}
+	return key;
+}
+
+static void set_roots(struct engine *e, struct track *t, const struct container_overlay *o)
+{
+	if (!e->probe || !t->c->slot)
+		return;
+	if (!t->upper.ino && o->upper) {
+		t->upper = stat_root(e, o->upper);
+		if (t->upper.ino)
+			probe_set_root(e->probe, t->upper.dev, t->upper.ino, t->c->slot,
+				       DW_ROOT_UPPER);
+	}
+	if (!t->work.ino && o->work) {
+		t->work = stat_root(e, o->work);
+		if (t->work.ino)
+			probe_set_root(e->probe, t->work.dev, t->work.ino, t->c->slot,
+				       DW_ROOT_WORK);
+	}
+}
+
+void engine_detach(struct engine *e, struct track *t)
+{
+	if (!e->probe)
+		return;
+	set_overlay(e, t, 0);
+	set_cgroups(e, t, NULL, 0);
+	clear_volumes(e, t);
+	if (t->upper.ino)
+		probe_clear_root(e->probe, t->upper.dev, t->upper.ino);
+	if (t->work.ino)
+		probe_clear_root(e->probe, t->work.dev, t->work.ino);
+	t->upper.ino = t->work.ino = 0;
+}
+
+void engine_attach(struct engine *e, struct track *t)
+{
+	const struct container *meta = t->c->meta;
+
+	set_roots(e, t, &meta->overlay);
+	set_overlay(e, t, meta->overlay.dev);
+	set_cgroups(e, t, meta->cgroup_ids, meta->cgroup_ids_len);
+	set_volumes(e, t, meta);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * engine_internal.h - what the parts of the engine share.
+ *
+ *	engine.c            open, step, settle, subscribers
+ *	engine_track.c      containers come, change, go: slots, trees, announcements
+ *	engine_attach.c     what the kernel side is told about a container
+ *	engine_records.c    records of the kernel side, queued for one flush
+ *	engine_flush.c      records and verified changes of a flush become events
+ *	engine_derive.c     which operation a verified change stands for
+ *	engine_counts.c     totals, per-file counts, executions, bursts
+ *	engine_health.c     loss found, healed and counted; housekeeping
+ *	engine_state.c      saved for the next agent
+ *
+ * A flush: records are drained into a queue, dirty marks go to the trees, the trees
+ * verify and report changes, and both lists together become events in order of time.
+ */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include <uthash.h>
+
+#include "agent/engine.h"
+
+#define ENGINE_MAX_QUEUED      16384		 /* records and changes of one flush */
+#define ENGINE_MAX_SUBSCRIBERS 256		 /* streams and the run command */
+#define ENGINE_MAX_PENDING     65536		 /* creations whose name is not known yet */
+#define ENGINE_MAX_EXECS       4096		 /* executed files remembered per container */
+#define ENGINE_EXPLAIN_NS      (2 * NS_PER_SEC)	 /* a record explains a change this long */
+#define ENGINE_WORK_NS	       (4 * NS_PER_MSEC) /* one step's reading of layers */
+
+struct track;
+struct engine_state;
+
+/* A volume source shared by any number of containers. */
+struct volume_root {
+	struct dw_inode key;
+	unsigned users;
+	UT_hash_handle hh;
+};
+
+/* A file somebody executed, by the overlay's numbers. */
+struct executed {
+	uint64_t ino;
+	uint32_t overlay_dev;
+	uint64_t seen; /* runs already counted or passed over */
+	char *path;
+};
+
+/* What the engine keeps about a container beside the ledger. */
+struct track {
+	struct engine *engine;
+	struct ledger_container *c;
+	uint32_t overlay_dev;	     /* as told to the probe; 0: none */
+	struct dw_inode upper, work; /* as told to the probe; .ino 0: none */
+	uint64_t *cgroup_ids;
+	size_t cgroup_ids_len;
+	struct dw_inode *volumes;
+	size_t volumes_len;
+	uint64_t work_due_ns;	 /* monotonic; 0: nothing queued in the tree */
+	uint64_t last_rescan_ns; /* monotonic */
+	uint64_t rescan_due_ns;	 /* monotonic; 0: none wanted */
+	struct dw_counters seen; /* loss counters already reported */
+	struct executed *execs;
+	size_t execs_len;
+	bool was_running;
+	bool announced;
+	bool is_own;
+	bool first_scan_done;
+};
+
+/* One queued record, with its paths. */
+struct queued_op {
+	struct dw_op_record record;
+	char *path;  /* NULL: none */
+	char *path2; /* NULL: none */
+	size_t path_len, path2_len;
+};
+
+/* One queued change of a tree, copied out of the callback. */
+struct queued_change {
+	struct track *track;
+	unsigned bits;
+	enum tree_verdict before, after;
+	struct tree_node_info info;
+	char *path;
+	size_t path_len;
+	char *old_path; /* NULL: none */
+	struct tree_cause cause;
+};
+
+/* A creation the kernel reported without a name. */
+struct pending_create {
+	struct dw_inode key;
+	struct dw_op_record record;
+	uint64_t expires_ns; /* monotonic */
+	UT_hash_handle hh;
+};
+
+/* Operations the kernel side reported for an inode a moment ago: 1u << op. */
+struct explained {
+	struct dw_inode key;
+	unsigned ops;
+	uint64_t expires_ns; /* monotonic */
+	UT_hash_handle hh;
+};
+
+/* Numbers of a per-file aggregate already folded into its node. */
+struct folded {
+	struct dw_file_key key;
+	uint64_t bytes, calls;
+	uint64_t first_boot_ns, last_boot_ns;
+	uint64_t first_writer, last_writer; /* the kernel's numbers */
+	dw_container_t container;
+	uint32_t target;
+	uint64_t new_bytes, new_calls; /* not folded in yet */
+	UT_hash_handle hh;
+};
+
+/* The upper inode behind an overlay inode (tiers that see the overlay file). */
+struct alias {
+	struct dw_inode key; /* overlay dev and ino */
+	uint64_t upper_ino;
+	UT_hash_handle hh;
+};
+
+struct subscriber {
+	int number;
+	bool want_raw;
+	event_fn fn;
+	void *arg;
+};
+
+struct engine {
+	struct engine_options options;
+	struct probe *probe;
+	struct registry *registry;
+	struct ledger *ledger;
+	int epoll_fd;
+	bool probe_armed;     /* probe_fd is in the epoll set */
+	uint64_t flush_at_ns; /* monotonic; 0: no records wait */
+	uint64_t housekeeping_ns;
+	bool started, ready;
+
+	struct track **by_slot; /* [slots_len] */
+	size_t slots_len;
+	dw_container_t *free_slots; /* ring: the slot free for longest is taken first */
+	size_t free_head, free_len;
+
+	struct queued_op *ops;
+	size_t ops_len;
+	struct queued_change *changes;
+	size_t changes_len;
+	struct pending_create *pending;
+	struct explained *explained;
+	struct folded *folded;
+	struct alias *aliases;
+	struct volume_root *volumes;
+
+	struct subscriber subscribers[ENGINE_MAX_SUBSCRIBERS];
+	size_t subscribers_len;
+	int next_subscription;
+	uint64_t next_seq;
+	uint64_t next_burst_ns;
+	uint64_t runs_missed; /* program runs skipped, as of the last look */
+	struct engine_stats stats;
+	struct engine_state *state; /* NULL: nothing is saved */
+};
+
+/* engine.c */
+void engine_emit(struct engine *e, struct event *event);
+bool engine_has_raw_subscriber(const struct engine *e);
+
+/* engine_track.c */
+int engine_init_slots(struct engine *e, size_t slots);
+void engine_fill_slots(struct engine *e); /* once it is known which are reserved */
+void engine_release_slot(struct engine *e, dw_container_t slot);
+void engine_on_registry(enum registry_change change, const struct container *c, void *arg);
+int engine_track(struct engine *e, const struct container *meta, struct ledger_container **ret);
+void engine_forget(struct engine *e, struct track *t); /* retention is over */
+struct track *engine_track_of_slot(const struct engine *e, dw_container_t slot);
+
+/* engine_attach.c */
+void engine_attach(struct engine *e, struct track *t);
+void engine_detach(struct engine *e, struct track *t);
+
+/* engine_records.c */
+int engine_drain(struct engine *e);
+uint64_t engine_writer(struct engine *e, uint64_t kernel_id, uint32_t tgid, uint32_t uid,
+		       const char *comm, uint64_t cgroup_id, bool is_runtime);
+void engine_sweep_dirty(struct engine *e);
+
+/* engine_flush.c */
+void engine_on_tree_change(const struct tree_change *change, void *track);
+void engine_flush_events(struct engine *e);
+void engine_expire(struct engine *e, uint64_t now_ns);
+void engine_drop_queues(struct engine *e);
+
+/* engine_derive.c */
+/* The operation an unexplained change stands for; DW_OP_INVALID: none worth an event. */
+enum dw_op engine_derive_op(const struct queued_change *change, unsigned explained_ops);
+
+/* engine_counts.c */
+void engine_fold_files(struct engine *e);
+void engine_drain_files(struct engine *e);
+void engine_emit_bursts(struct engine *e);
+void engine_note_exec(struct engine *e, struct track *t, const struct queued_op *op);
+void engine_count_execs(struct engine *e, struct track *t);
+void engine_forget_counts(struct engine *e, const struct track *t);
+
+/* engine_health.c */
+void engine_housekeeping(struct engine *e, uint64_t now_ns);
+void engine_request_rescan(struct track *t, enum loss_reason reason);
+
+#endif /* ENGINE_INTERNAL_H */

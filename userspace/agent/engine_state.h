@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * engine_state.h - what survives an agent: attribution, and which counters are whose.
+ *
+ * Two files in the state directory:
+ *
+ *	slots.ndjson   appended at once when a container gets a slot of the kernel's
+ *	               counters: with pinned programs its totals go on across a kill
+ *	ledger.ndjson  replaced atomically every while: per file first and last change
+ *	               and writers, counts, and the kernel's totals they were taken from
+ *
+ * Lists are never restored: the layer is read again. A damaged or foreign file is set
+ * aside as <name>.bad with a message.
+ */
+#ifndef ENGINE_STATE_H
+#define ENGINE_STATE_H
+
+#include <jansson.h>
+
+#include "agent/engine_internal.h"
+
+#define ENGINE_SAVE_EVERY_NS (30 * NS_PER_SEC)
+
+/* An earlier agent's slot of a container that has not shown up again yet. */
+struct remembered_slot {
+	char *id;
+	dw_container_t slot;
+	uint64_t seen_wall_ns;
+	struct dw_counters base;
+	UT_hash_handle hh;
+};
+
+/* An earlier agent's knowledge of one file. */
+struct remembered_file {
+	char *path;
+	size_t path_len;
+	uint64_t ino;
+	struct tree_cause first, last;
+	uint64_t bytes, calls;
+};
+
+struct remembered_container {
+	char *id;
+	uint64_t seen_wall_ns;
+	uint64_t new_executable_runs;
+	uint64_t lost[LOSS_MAX];
+	uint64_t rescans[LOSS_MAX];
+	struct remembered_file *files;
+	size_t files_len, files_size;
+	UT_hash_handle hh;
+};
+
+struct engine_state {
+	char *dir;
+	int slots_fd; /* open for append; -1 */
+	struct remembered_slot *slots;
+	struct remembered_container *containers;
+	uint64_t next_save_ns; /* monotonic */
+	uint64_t events_saved; /* engine_stats.events at the last save */
+	bool counts_continue;  /* the kernel's totals are those of the earlier agent */
+};
+
+/*
+ * Read what an earlier agent left. Called after the probe is open, before containers
+ * are. 0 or -errno when the directory cannot be used (a sentence in @error).
+ */
+int engine_state_open(struct engine *e, struct strbuf *error);
+void engine_state_close(struct engine *e); /* saves first */
+
+/* The slot an earlier agent used for @id, taken out of memory: 0 when there was none. */
+dw_container_t engine_state_take_slot(struct engine *e, const char *id,
+				      struct dw_counters *ret_base, uint64_t *ret_seen_wall_ns);
+/* Is @slot still waiting for its container? */
+bool engine_state_is_reserved(const struct engine *e, dw_container_t slot);
+/* The first inventory is over: slots nobody claimed are free. Calls @fn for each. */
+void engine_state_release_slots(struct engine *e,
+				void (*fn)(struct engine *e, dw_container_t slot));
+/* Write down at once that @t has its slot. */
+void engine_state_note_slot(struct engine *e, const struct track *t);
+
+/* After the first scan of a container: put the remembered attribution on its nodes. */
+void engine_state_restore(struct engine *e, struct track *t);
+
+/* Save when it is time to (or @now). 0 or -errno; logged once per kind of failure. */
+int engine_state_save(struct engine *e, bool now);
+
+/* A file in the state directory; the caller frees it. NULL: out of memory. */
+char *engine_state_path(const struct engine *e, const char *name);
+
+/* engine_state_load.c: parse one saved ledger. 0, -ENOENT, or -EBADMSG (set it aside). */
+int engine_state_load(struct engine *e, const char *bytes, size_t len);
+
+#endif /* ENGINE_STATE_H */

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * engine_state_save.c - the ledger's attribution and counts, written.
+ *
+ * One JSON object a line: a header, writers, then each container followed by its
+ * files, the kernel's totals behind the counts, and an end mark.
+ */
+#include "agent/engine_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/escape.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#define SAVE_SHARE 50 /* saving takes at most one part in so many */
+
+struct saving {
+	struct engine *engine;
+	struct strbuf *out;
+};
+
+static void add_line(struct strbuf *out, json_t *line)
+{
+	char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+
+	if (text) {
+		strbuf_adds(out, text);
+		strbuf_addc(out, '\n');
+	} else {
+		out->failed = true;
+	}
+	free(text);
+	json_decref(line);
+}
+
+static json_t *base64_json(const char *bytes, size_t len)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	base64_add(&text, bytes, len);
+	return json_string(strbuf_str(&text));
+}
+
+static json_t *numbers_json(const uint64_t *numbers, size_t len)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < len; i++)
+		json_array_append_new(array, json_integer((json_int_t)numbers[i]));
+	return array;
+}
+
+static void save_writer(uint64_t number, const struct writer *w, void *arg)
+{
+	struct saving *s = arg;
+
+	add_line(s->out, json_pack("{s:I, s:i, s:i, s:i, s:I, s:I, s:o, s:o, s:b}", "writer",
+				   (json_int_t)number, "tgid", (int)w->tgid, "vpid", (int)w->vpid,
+				   "ppid", (int)w->ppid, "uid", (json_int_t)w->uid, "start",
+				   (json_int_t)w->start_boot_ns, "comm",
+				   base64_json(w->comm, strnlen(w->comm, DW_COMM_LEN)), "exe",
+				   base64_json(w->executable ? w->executable : "",
+					       w->executable ? strlen(w->executable) : 0),
+				   "runtime", w->is_runtime));
+}
+
+static int save_file(const struct tree_line *line, void *arg)
+{
+	struct saving *s = arg;
+	struct tree_node_info i;
+
+	if (!line->node)
+		return 0;
+	tree_node_info(line->node, &i);
+	if (!i.first_writer && !i.last_writer && !i.write_calls && !i.first_wall_ns)
+		return 0;
+	add_line(s->out,
+		 json_pack("{s:o, s:[I,I,I,I,I,I,I]}", "path",
+			   base64_json(line->path, line->path_len), "n", (json_int_t)i.st.st_ino,
+			   (json_int_t)i.first_wall_ns, (json_int_t)i.last_wall_ns,
+			   (json_int_t)i.first_writer, (json_int_t)i.last_writer,
+			   (json_int_t)i.written_bytes, (json_int_t)i.write_calls));
+	return 0;
+}
+
+static int save_container(struct ledger_container *c, void *arg)
+{
+	struct saving *s = arg;
+
+	if (!c->tree || c->removed_wall_ns)
+		return 0;
+	add_line(s->out,
+		 json_pack("{s:s, s:I, s:I, s:o, s:o}", "container", c->meta->id, "seen",
+			   (json_int_t)c->seen_wall_ns, "runs", (json_int_t)c->new_executable_runs,
+			   "lost", numbers_json(c->lost, LOSS_MAX), "rescans",
+			   numbers_json(c->rescans, LOSS_MAX)));
+	tree_foreach(c->tree, true, save_file, s);
+	return 0;
+}
+
+static void save_folded(struct saving *s)
+{
+	struct folded *f, *next;
+
+	HASH_ITER (hh, s->engine->folded, f, next)
+		add_line(s->out, json_pack("{s:[I,I,I,I,I,I]}", "folded", (json_int_t)f->key.ino,
+					   (json_int_t)f->key.dev, (json_int_t)f->key.gen,
+					   (json_int_t)f->bytes, (json_int_t)f->calls,
+					   (json_int_t)f->container));
+}
+
+int engine_state_save(struct engine *e, bool now)
+{
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+	struct saving s = {.engine = e, .out = &out};
+	uint64_t start = clock_mono_ns();
+	auto_free char *path = NULL;
+	int err;
+
+	if (!e->state || (!now && start < e->state->next_save_ns))
+		return 0;
+	e->state->next_save_ns = start + ENGINE_SAVE_EVERY_NS;
+	if (!now && e->state->events_saved == e->stats.events)
+		return 0;
+	engine_fold_files(e); /* counts and the totals they come from are saved as one */
+	add_line(&out, json_pack("{s:s, s:I}", "schema", "driftwatch.state/1", "saved",
+				 (json_int_t)clock_wall_ns()));
+	writers_foreach(ledger_writers(e->ledger), save_writer, &s);
+	ledger_foreach(e->ledger, save_container, &s);
+	save_folded(&s);
+	add_line(&out, json_pack("{s:b}", "end", 1));
+	path = engine_state_path(e, "ledger.ndjson");
+	err = strbuf_failed(&out) || !path ? -ENOMEM
+					   : file_replace(AT_FDCWD, path, out.data, out.len);
+	if (err)
+		log_warning("cannot save %s: %s", path ? path : "the ledger", strerror(-err));
+	e->state->events_saved = e->stats.events;
+	e->state->next_save_ns += (clock_mono_ns() - start) * SAVE_SHARE;
+	return err;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * engine_track.c - containers come, change and go.
+ *
+ * The order matters: the kernel side is told whose a layer is before the layer is
+ * read, so that nothing written in between is missed (attach first, then scan).
+ */
+#include "agent/engine_internal.h"
+#include "agent/engine_state.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statfs.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+
+/* --- slots --- */
+
+int engine_init_slots(struct engine *e, size_t slots)
+{
+	e->slots_len = slots;
+	e->by_slot = calloc(slots, sizeof(*e->by_slot));
+	e->free_slots = calloc(slots, sizeof(*e->free_slots));
+	return e->by_slot && e->free_slots ? 0 : -ENOMEM;
+}
+
+void engine_release_slot(struct engine *e, dw_container_t slot)
+{
+	e->free_slots[(e->free_head + e->free_len) % e->slots_len] = slot;
+	e->free_len++;
+}
+
+/* All but those whose counters go on for a container of an earlier agent. */
+void engine_fill_slots(struct engine *e)
+{
+	for (size_t slot = 1; slot < e->slots_len; slot++)
+		if (!engine_state_is_reserved(e, (dw_container_t)slot))
+			engine_release_slot(e, (dw_container_t)slot);
+}
+
+static void take_slot(struct engine *e, struct track *t)
+{
+	struct ledger_container *c = t->c;
+
+	c->slot = engine_state_take_slot(e, c->meta->id, &c->counters_base, &c->seen_wall_ns);
+	if (!c->slot && !e->free_len) {
+		e->stats.containers_refused++;
+		log_warning(
+			"more than %zu containers: %s is listed but not counted (--max-containers)",
+			e->slots_len - 1, container_label(c->meta));
+		return;
+	}
+	if (!c->slot) {
+		c->slot = e->free_slots[e->free_head];
+		e->free_head = (e->free_head + 1) % e->slots_len;
+		e->free_len--;
+		if (e->probe)
+			probe_read_counters(e->probe, c->slot, &c->counters_base);
+		engine_state_note_slot(e, t);
+	}
+	e->by_slot[c->slot] = t;
+}
+
+static void give_slot_back(struct engine *e, struct track *t)
+{
+	dw_container_t slot = t->c->slot;
+
+	if (!slot)
+		return;
+	e->by_slot[slot] = NULL;
+	engine_release_slot(e, slot);
+	t->c->slot = 0;
+}
+
+struct track *engine_track_of_slot(const struct engine *e, dw_container_t slot)
+{
+	return slot && slot < e->slots_len ? e->by_slot[slot] : NULL;
+}
+
+/* --- the tree --- */
+
+static long watch(void *arg, uint32_t dev, uint64_t ino)
+{
+	struct track *t = arg;
+
+	if (!t->engine->probe)
+		return -ENOSPC;
+	return probe_watch(t->engine->probe, dev, ino, t->c->slot);
+}
+
+static void unwatch(void *arg, uint32_t dev, uint64_t ino, long slot)
+{
+	struct track *t = arg;
+
+	if (t->engine->probe)
+		probe_unwatch(t->engine->probe, dev, ino, slot);
+}
+
+static const char *fs_name(long magic)
+{
+	switch ((unsigned long)magic) {
+	case EXT4_SUPER_MAGIC:
+		return "ext4";
+	case XFS_SUPER_MAGIC:
+		return "xfs";
+	case BTRFS_SUPER_MAGIC:
+		return "btrfs";
+	case TMPFS_MAGIC:
+		return "tmpfs";
+	default:
+		return "other";
+	}
+}
+
+/* Live lists need dirty events that are proven complete: ext4 only. */
+static const char *why_not_live(const struct engine *e, const char *fs)
+{
+	if (!e->probe)
+		return "nothing is watched: lists are as of the last scan";
+	if (strcmp(fs, "ext4") == 0 && probe_sees(e->probe, PROBE_SEES_DIRTY_EXT4))
+		return NULL;
+	return "the upper layer's file system reports no complete changes: lists are as of the "
+	       "last scan";
+}
+
+static void open_tree(struct engine *e, struct track *t)
+{
+	const struct container_overlay *o = &t->c->meta->overlay;
+	auto_free char *upper = file_join(e->options.registry.host_root, o->upper);
+	auto_strbuf struct strbuf error = STRBUF_INIT;
+	struct layer_stack *stack = NULL;
+	struct statfs fs;
+	int err;
+
+	err = upper && statfs(upper, &fs) == 0 ? 0 : -errno;
+	if (!err)
+		err = layer_stack_open(e->options.registry.host_root, o->lowers, o->lowers_len,
+				       &error, &stack);
+	if (!err) {
+		const char *fs_type = fs_name(fs.f_type);
+		struct tree_options options = {
+			.host_root = e->options.registry.host_root,
+			.upper = o->upper,
+			.stack = stack,
+			.watcher = {.watch = watch, .unwatch = unwatch, .arg = t},
+			.limits = {e->options.max_files, e->options.max_compare_bytes},
+			.on_change = engine_on_tree_change,
+			.arg = t,
+			.fs_type = fs_type,
+		};
+
+		t->c->limits = why_not_live(e, fs_type);
+		options.events_complete = !t->c->limits;
+		err = tree_open(&options, &t->c->tree);
+	}
+	if (err) {
+		t->c->lost[LOSS_WALK_FAILED]++;
+		t->c->incomplete |= 1u << LOSS_WALK_FAILED;
+		log_debug("cannot read the layer of %s: %s %s", t->c->meta->id, strbuf_str(&error),
+			  strerror(-err));
+		return;
+	}
+	t->c->incomplete &= ~(1u << LOSS_WALK_FAILED);
+	tree_set_mounted(t->c->tree, o->dev != 0);
+	t->last_rescan_ns = t->work_due_ns = clock_mono_ns();
+}
+
+/* --- announcements --- */
+
+static void announce(struct engine *e, struct track *t, enum event_type type)
+{
+	struct event event = {.type = type, .container = t->c};
+
+	engine_emit(e, &event);
+}
+
+static void announce_state(struct engine *e, struct track *t)
+{
+	enum container_state state = t->c->meta->state;
+	bool running = state == CONTAINER_RUNNING || state == CONTAINER_PAUSED;
+
+	if (running && !t->was_running)
+		announce(e, t, EVENT_CONTAINER_START);
+	else if (!running && t->was_running)
+		announce(e, t, EVENT_CONTAINER_STOP);
+	t->was_running = running;
+}
+
+/* Bring everything that depends on the description in line with it. */
+static void apply(struct engine *e, struct track *t)
+{
+	const struct container *meta = t->c->meta;
+
+	engine_attach(e, t);
+	if (!t->c->tree && meta->overlay.upper && !t->c->removed_wall_ns)
+		open_tree(e, t);
+	else if (t->c->tree)
+		tree_set_mounted(t->c->tree, meta->overlay.dev != 0);
+	announce_state(e, t);
+}
+
+int engine_track(struct engine *e, const struct container *meta, struct ledger_container **ret)
+{
+	struct ledger_container *c = ledger_find_id(e->ledger, meta->id);
+	struct track *t;
+	int err;
+
+	if (c && c->removed_wall_ns)
+		engine_forget(e, c->engine_data); /* a new life under an old id */
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	err = ledger_add(e->ledger, meta, &c);
+	if (err) {
+		free(t);
+		return err;
+	}
+	t->engine = e;
+	t->c = c;
+	c->engine_data = t;
+	take_slot(e, t);
+	apply(e, t);
+	if (ret)
+		*ret = c;
+	return 0;
+}
+
+static void untrack(struct engine *e, struct track *t)
+{
+	struct ledger_container *c = t->c;
+
+	if (c->removed_wall_ns)
+		return;
+	engine_refresh_counters(e, c);
+	engine_fold_files(e);
+	c->removed_wall_ns = clock_wall_ns();
+	c->meta->state = CONTAINER_REMOVED;
+	if (c->tree)
+		tree_set_mounted(c->tree, false);
+	engine_detach(e, t);
+	announce_state(e, t);
+	announce(e, t, EVENT_CONTAINER_REMOVE);
+}
+
+void engine_forget(struct engine *e, struct track *t)
+{
+	engine_flush_events(e); /* queued changes point at the track */
+	engine_detach(e, t);
+	engine_forget_counts(e, t);
+	give_slot_back(e, t);
+	ledger_remove(e->ledger, t->c);
+	for (size_t i = 0; i < t->execs_len; i++)
+		free(t->execs[i].path);
+	free(t->execs);
+	free(t);
+}
+
+void engine_on_registry(enum registry_change change, const struct container *meta, void *arg)
+{
+	struct engine *e = arg;
+	struct ledger_container *c = ledger_find_id(e->ledger, meta->id);
+
+	if (change == REGISTRY_REMOVED) {
+		if (c && !((struct track *)c->engine_data)->is_own)
+			untrack(e, c->engine_data);
+		return;
+	}
+	if (!c || c->removed_wall_ns) {
+		engine_track(e, meta, NULL);
+		return;
+	}
+	if (ledger_update(c, meta) == 0)
+		apply(e, c->engine_data);
+}
+
+int engine_add_own(struct engine *e, const struct container *meta, struct ledger_container **ret)
+{
+	struct ledger_container *c;
+	int err = engine_track(e, meta, &c);
+
+	if (err)
+		return err;
+	((struct track *)c->engine_data)->is_own = true;
+	if (ret)
+		*ret = c;
+	return 0;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * probe.h - the BPF programs, loaded and attached; the only way to the kernel side.
+ *
+ * Nobody else includes libbpf. A probe counts by itself from probe_open() on,
+ * also while nobody drains it; what it should charge to whom is told with the
+ * probe_set_* calls, before the layer is read (attach first, then scan).
+ * Not thread-safe: one event loop owns it.
+ */
+#ifndef PROBE_H
+#define PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/strbuf.h"
+#include "driftwatch_abi.h"
+
+enum probe_tier {
+	PROBE_TIER_AUTO,
+	PROBE_TIER_VFS_FEXIT,
+	PROBE_TIER_VFS_KPROBE,
+	PROBE_TIER_FS,
+	PROBE_TIER_SYSCALL,
+	PROBE_TIER_MAX,
+};
+
+/* "vfs-fexit", "vfs-kprobe", "fs", "syscall", "auto". */
+const char *probe_tier_name(enum probe_tier tier);
+int probe_tier_parse(const char *text, enum probe_tier *ret); /* 0 or -EINVAL */
+
+/* What a tier can see; a counter it cannot see must be absent, not 0. */
+enum probe_sight {
+	PROBE_SEES_LAYER_WRITES, /* on ext4 and xfs uppers in the fs tier, everywhere else in others
+				  */
+	PROBE_SEES_VOLUME_WRITES,
+	PROBE_SEES_TMPFS_WRITES,
+	PROBE_SEES_OTHER_WRITES,
+	PROBE_SEES_IO_URING,
+	PROBE_SEES_DIRECT_IO,
+	PROBE_SEES_COPY_UP_BYTES,
+	PROBE_SEES_MMAP_PAGES,
+	PROBE_SEES_DIRTY_EXT4,	     /* live ledger on ext4 */
+	PROBE_SEES_DIRTY_EXT4_XATTR, /* capabilities set on files already in the upper layer */
+	PROBE_SEES_DIRTY_XFS,
+	PROBE_SEES_CREATE,
+	PROBE_SEES_UNLINK,
+	PROBE_SEES_RENAME,
+	PROBE_SEES_LINK,
+	PROBE_SEES_ATTR, /* chmod, chown, utimes, xattr */
+	PROBE_SEES_TRUNCATE,
+	PROBE_SEES_EXEC,
+	PROBE_SEES_CGROUPS,
+	PROBE_SEES_MAX,
+};
+const char *probe_sight_name(enum probe_sight sight); /* "layer_writes", … */
+
+struct probe_options {
+	enum probe_tier tier;
+	const char *pin_dir;	 /* directory on bpffs, made if missing; NULL: nothing is pinned */
+	const char *btf_path;	 /* NULL: /sys/kernel/btf/vmlinux */
+	unsigned max_containers; /* 0: 1024 */
+	unsigned max_watched;	 /* inodes; 0: 262144; rounded up to a power of two */
+	unsigned max_files;	 /* per-file aggregates in the kernel; 0: 65536 */
+	size_t ring_bytes;	 /* of "events"; 0: 1 MiB; rounded up to a power of two */
+	size_t dirty_ring_bytes; /* 0: 2 MiB */
+};
+
+struct probe;
+
+/*
+ * Load and attach. Hooks are tried one by one; a hook that is refused is noted
+ * (probe_foreach_hook) and replaced where there is another.
+ * With pins of an earlier agent in pin_dir (same ABI version) its maps and
+ * programs are adopted and go on counting.
+ * Returns 0, or
+ *   -EPERM   missing capability (CAP_BPF, CAP_PERFMON)
+ *   -ENOENT  no kernel BTF
+ *   -EOPNOTSUPP  no tier (or not the forced one) can be attached
+ *   -EEXIST  pins of another ABI version
+ *   -EBUSY   another live agent holds pin_dir
+ * and a sentence for the user in @error (may be NULL).
+ */
+int probe_open(const struct probe_options *options, struct strbuf *error, struct probe **ret);
+
+/*
+ * Detach, unpin, free. With @keep_pins the pinned programs go on counting.
+ * Accepts NULL. Returns NULL.
+ */
+struct probe *probe_close(struct probe *p, bool keep_pins);
+
+/* Remove the pins of a dead agent. Returns how many links were removed, or -errno. */
+int probe_unpin(const char *pin_dir);
+
+bool probe_was_adopted(const struct probe *p); /* pins of an earlier agent were taken over */
+enum probe_tier probe_tier(const struct probe *p);
+bool probe_sees(const struct probe *p, enum probe_sight sight);
+
+struct probe_hook {
+	const char *name; /* "tp_btf/ext4_da_write_end" */
+	const char *role; /* "layer writes", "dirty inodes", … */
+	bool attached;
+	int error;	     /* -errno of load or attach, 0 when attached or not tried */
+	const char *why_not; /* NULL or "not in this tier", "not in BTF", … */
+};
+void probe_foreach_hook(const struct probe *p, void (*fn)(const struct probe_hook *, void *),
+			void *arg);
+
+/* --- records --- */
+
+/* Exactly one of these per call; @fn must copy what it keeps. */
+struct probe_record {
+	enum dw_record_type type;
+	union {
+		const struct dw_op_record *op;
+		const struct dw_cgroup_record *cgroup;
+		const struct dw_sight_record *sight;
+		const struct dw_dirty_record *dirty;
+	};
+	const char *path; /* OP, CGROUP: "" when there is none; valid during the call only */
+	size_t path_len;  /* without the NUL */
+	const char *path2;
+	size_t path2_len;
+};
+typedef void (*probe_record_fn)(const struct probe_record *record, void *arg);
+
+/* Readable when records wait. Level-triggered. */
+int probe_fd(const struct probe *p);
+
+/*
+ * Hand out at most @max records, dirty ones first. Malformed ones are counted and
+ * dropped. Returns how many were handed out.
+ */
+int probe_drain(struct probe *p, int max, probe_record_fn fn, void *arg);
+
+/* The decoder on its own, for tests and fuzzing. 0, -EBADMSG or -EPROTO. */
+int probe_decode(const void *data, size_t size, struct probe_record *ret);
+
+/* --- who is who: control, user space to kernel --- */
+
+/*
+ * Choose container slots with 1 <= slot < max_containers. A slot that was used
+ * before must not be used again while another is free.
+ */
+int probe_set_overlay(struct probe *p, uint32_t overlay_dev, dw_container_t c); /* s_dev */
+int probe_clear_overlay(struct probe *p, uint32_t overlay_dev);
+int probe_set_root(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c,
+		   enum dw_root_kind kind);
+int probe_clear_root(struct probe *p, uint32_t dev, uint64_t ino);
+int probe_set_cgroup(struct probe *p, uint64_t cgroup_id, dw_container_t c);
+int probe_clear_cgroup(struct probe *p, uint64_t cgroup_id);
+
+/* --- the index of watched inodes --- */
+
+/*
+ * Watch an inode. -EEXIST never: watching twice returns the same slot and counts.
+ * Insert before reading the inode's state: then no change is missed.
+ * Returns the slot >= 0, or -ENOSPC when the index is full.
+ */
+long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c);
+void probe_unwatch(struct probe *p, uint32_t dev, uint64_t ino, long slot);
+
+/*
+ * Take an inode's dirty mark, before verifying it. Returns the writer (map
+ * "writers") that set it last, 0 when it was clean, 1 when dirty by nobody known.
+ */
+uint64_t probe_take_dirty(struct probe *p, long slot);
+
+/*
+ * When the dirty ring has refused records: report every slot that is still
+ * marked. Returns how many; 0 when nothing was refused since the last call.
+ */
+int probe_sweep_dirty(struct probe *p, void (*fn)(uint32_t dev, uint64_t ino, long slot, void *arg),
+		      void *arg);
+
+/* --- counts --- */
+
+/* Sums over CPUs; cumulative since the map was made, never reset. 0 or -errno. */
+int probe_read_counters(const struct probe *p, dw_container_t c, struct dw_counters *ret);
+
+/*
+ * Every per-file aggregate, hash and per-CPU slots merged per call is up to the
+ * caller: the same key may be reported more than once; add the numbers up.
+ */
+typedef void (*probe_file_fn)(const struct dw_file_key *key, const struct dw_file_stats *stats,
+			      void *arg);
+int probe_foreach_file(const struct probe *p, probe_file_fn fn, void *arg);
+
+/* The aggregate of one file, merged. 0 or -ENOENT. */
+int probe_read_file(const struct probe *p, const struct dw_file_key *key,
+		    struct dw_file_stats *ret);
+
+/*
+ * Move every aggregate out of the kernel exactly once: what @fn got is gone from
+ * the kernel. Call it when probe_health.files_used passes half of files_size.
+ */
+int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg);
+
+/* Times inode @overlay_dev/@ino (overlay numbers) was executed since first seen. 0 or -ENOENT. */
+int probe_read_execs(const struct probe *p, uint32_t overlay_dev, uint64_t ino, uint64_t *ret);
+
+/*
+ * Writes counted before anybody knew whose they are, by the overlay super block
+ * (vfs and syscall tiers) or the root of the writing task (fs tier: those stand in
+ * the per-file aggregates with container 0). Call after probe_set_overlay: adds the
+ * provisional totals of @overlay_dev to @c's counters and forgets them.
+ */
+int probe_adopt_provisional(struct probe *p, uint32_t overlay_dev, dw_container_t c);
+
+/* Add to a container's counters what was counted elsewhere (provisional files). */
+int probe_add_counts(struct probe *p, dw_container_t c, enum dw_target target, uint64_t calls,
+		     uint64_t bytes);
+
+/* 0 or -ENOENT when it was evicted. */
+int probe_read_writer(const struct probe *p, uint64_t writer, struct dw_writer *ret);
+
+/* --- health --- */
+
+struct probe_health {
+	uint64_t records_received;
+	uint64_t records_malformed;
+	uint64_t records_lost; /* sum over containers and of records of nobody */
+	uint64_t runs_missed;  /* recursion_misses and nmissed of all programs */
+	uint64_t watched_used, watched_size;
+	uint64_t files_used, files_size;
+	uint64_t writers_size;
+	uint64_t containers_used, containers_size;
+	uint64_t map_bytes; /* kernel memory of all maps (memlock of fdinfo) */
+};
+int probe_read_health(const struct probe *p, struct probe_health *ret);
+
+struct probe_program {
+	const char *name;
+	uint64_t missed;
+	uint64_t runs;	 /* 0 unless kernel.bpf_stats_enabled */
+	uint64_t run_ns; /* likewise */
+};
+void probe_foreach_program(const struct probe *p, void (*fn)(const struct probe_program *, void *),
+			   void *arg);
+
+/* --- for doctor: what this kernel offers, without loading anything for good --- */
+struct probe_kernel {
+	char release[65];
+	bool has_btf;
+	bool has_bpffs;
+	bool can_load;	     /* CAP_BPF and CAP_PERFMON (or SYS_ADMIN) are there */
+	bool has_trampoline; /* fexit loads and attaches */
+	bool has_kprobe;
+	bool has_task_storage;
+	bool has_cgrp_storage;
+	char lsm[256]; /* /sys/kernel/security/lsm, "" when unreadable */
+};
+int probe_examine_kernel(struct probe_kernel *ret);
+
+/* "1.1", of the libbpf that runs. */
+const char *probe_libbpf_version(void);
+
+#endif /* PROBE_H */

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tree.h - the upper layer of one container as a tree of nodes, kept equal to the disk.
+ *
+ * Design: shared knowledge "exactness", section 6. The tree mirrors every entry of
+ * the upper directory; each entry's verdict (A, C, D or none) comes from stat of
+ * the upper entry and a look-up in the lower layers, nothing else. Nothing is read
+ * from disk to answer a query.
+ *
+ * Invariants:
+ *  I1 an inode is watched before its state is read;
+ *  I2 its dirty mark is taken before it is verified;
+ *  I3 content is attributed to a node only through an fd opened step by step from
+ *     the root, whose inode equals the node's at every step;
+ *  I4 a node known to be wrong is stale, and its parent has a pending event or is
+ *     queued again;
+ *  I5 no event is an answer.
+ *
+ * All work is done in slices by tree_work(): a queue of directories to read and
+ * inodes to verify. While the queue is not empty the tree is not settled.
+ */
+#ifndef LEDGER_TREE_H
+#define LEDGER_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/strbuf.h"
+#include "layer/stack.h"
+
+struct tree;
+struct tree_node;
+
+/* How the tree tells the kernel what to watch; a test gives its own. */
+struct tree_watcher {
+	/* Returns a slot >= 0, or -ENOSPC: the inode is then only seen by scans. */
+	long (*watch)(void *arg, uint32_t dev, uint64_t ino);
+	void (*unwatch)(void *arg, uint32_t dev, uint64_t ino, long slot);
+	void *arg;
+};
+
+enum tree_verdict { TREE_NONE, TREE_ADDED, TREE_MODIFIED, TREE_DELETED };
+char tree_verdict_letter(enum tree_verdict v); /* 'A', 'C', 'D', ' ' */
+
+enum tree_depth { TREE_DEPTH_UNKNOWN, TREE_TOUCHED, TREE_TAMPERED, TREE_NOT_COMPARED };
+
+/* Who and when; both may be 0. Attribution only. */
+struct tree_cause {
+	uint64_t writer;  /* the ledger's writer number, see ledger.h */
+	uint64_t wall_ns; /* when the inode was marked dirty */
+};
+
+/* Bits of what changed in a node, for the ops derived from verified changes. */
+enum tree_change_bits {
+	TREE_CHANGE_APPEARED = 1u << 0, /* a new name */
+	TREE_CHANGE_VANISHED = 1u << 1, /* the name is gone from the upper layer */
+	TREE_CHANGE_WHITEOUT = 1u << 2, /* the name became (or is, on APPEARED) a whiteout */
+	TREE_CHANGE_VERDICT = 1u << 3,	/* A, C, D or none changed */
+	TREE_CHANGE_MODE = 1u << 4,
+	TREE_CHANGE_OWNER = 1u << 5,
+	TREE_CHANGE_SIZE = 1u << 6,
+	TREE_CHANGE_MTIME = 1u << 7,
+	TREE_CHANGE_CAPABILITY = 1u << 8,
+	TREE_CHANGE_CTIME = 1u << 9,	/* alone: xattr, link count or the like */
+	TREE_CHANGE_RENAMED = 1u << 10, /* on APPEARED: same inode vanished at old_path just now */
+	TREE_CHANGE_LINKED = 1u << 11,	/* on APPEARED: the inode has another name too */
+	TREE_CHANGE_INITIAL = 1u << 12, /* found by the first scan: not news */
+	TREE_CHANGE_OPAQUE = 1u << 13,	/* a directory became or ceased to be opaque */
+	TREE_CHANGE_RESCAN = 1u << 14,	/* found by a scan, not by an event: cause unknown */
+};
+
+struct tree_change {
+	const struct tree_node *node; /* already updated; for VANISHED the node as it was */
+	unsigned bits;		      /* enum tree_change_bits */
+	enum tree_verdict before;
+	const char *old_path; /* RENAMED, LINKED: absolute, else NULL */
+	struct tree_cause cause;
+};
+typedef void (*tree_change_fn)(const struct tree_change *change, void *arg);
+
+struct tree_limits {
+	uint64_t max_files;	    /* nodes kept; past it counts stay exact, names are unlisted */
+	uint64_t max_compare_bytes; /* per file, for touched and tampered */
+};
+
+struct tree_options {
+	const char *host_root;
+	const char *upper; /* absolute host path */
+	struct layer_stack *stack; /* owned by the tree from here on, also on failure */
+	struct tree_watcher watcher;
+	struct tree_limits limits;
+	tree_change_fn on_change;
+	void *arg;
+	bool events_complete; /* false: file system without complete dirty events; rescans decide */
+	const char *fs_type;  /* of the upper, for labels; may be NULL */
+};
+
+/*
+ * Opens and watches the upper directory and queues the first scan; reads nothing
+ * yet. 0, -ENOENT (no such upper), -ENOMEM or -errno.
+ */
+int tree_open(const struct tree_options *options, struct tree **ret);
+struct tree *tree_free(struct tree *t); /* unwatches all; takes NULL, returns NULL */
+
+/* The upper root's identity. */
+uint32_t tree_dev(const struct tree *t);
+uint64_t tree_root_ino(const struct tree *t);
+
+/*
+ * An inode was reported dirty (the caller has taken its mark). Queues it; unknown
+ * inodes are ignored. @again_ms > 0: verify once more after that time (events that
+ * come before their effect).
+ */
+void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, unsigned again_ms);
+
+/* Queue a re-read of everything beneath the root, or of one directory node. */
+void tree_rescan(struct tree *t);
+
+/*
+ * Work on the queue for at most @budget_ns (0: until it is empty or only delayed
+ * work is left). Returns milliseconds until delayed work is due, 0 when more is due
+ * now, -1 when the queue is empty.
+ */
+int tree_work(struct tree *t, uint64_t budget_ns);
+
+bool tree_is_settled(const struct tree *t);   /* nothing queued, nothing stale */
+bool tree_is_complete(const struct tree *t);  /* first scan done, settled but for fresh events, nothing unlisted */
+bool tree_is_gone(const struct tree *t);      /* the upper root has been deleted: the tree is frozen */
+uint64_t tree_as_of_wall_ns(const struct tree *t); /* end of the last full scan, or now when events are complete */
+
+/*
+ * The overlay is not mounted: removals may be the runtime deleting the layer. While
+ * set, vanished names are held back until the layer is quiet for 500 ms and its root
+ * still exists; if the root goes, the tree is frozen as it was before.
+ */
+void tree_set_mounted(struct tree *t, bool mounted);
+
+/* The inode of a file the kernel side names; first name when it has several. NULL: none. */
+struct tree_node *tree_find_ino(struct tree *t, uint64_t ino);
+struct tree_node *tree_find_path(struct tree *t, const char *path, size_t len);
+
+/* --- a node --- */
+struct tree_node_info {
+	enum tree_verdict verdict;
+	enum tree_depth depth;
+	bool is_whiteout;
+	bool has_lower; /* the image has this name */
+	bool is_runtime; /* made by the runtime, not the workload: class "runtime" */
+	struct stat st; /* as of the last verification: mode, uid, gid, size, rdev, nlink, times, ino */
+	uint64_t first_wall_ns, last_wall_ns; /* of change; from the layer when older than the agent */
+	uint64_t first_writer, last_writer;   /* ledger writer numbers; 0 unknown */
+	uint64_t written_bytes, write_calls;  /* folded in from drained aggregates */
+};
+void tree_node_info(const struct tree_node *n, struct tree_node_info *ret);
+
+/* Absolute path inside the container, raw bytes, appended to @out. */
+void tree_node_path(const struct tree_node *n, struct strbuf *out);
+
+/* Attribution and counts arriving from elsewhere. */
+void tree_node_add_writes(struct tree_node *n, uint64_t bytes, uint64_t calls, const struct tree_cause *first,
+			  const struct tree_cause *last);
+void tree_node_set_runtime(struct tree_node *n, bool is_runtime);
+
+/* lstat again now what may be stale (size of a file appended to in place). 0 or -errno. */
+int tree_node_refresh(struct tree_node *n);
+
+/* --- the answer --- */
+struct tree_line {
+	enum tree_verdict verdict;	  /* TREE_NONE only with @all: touched, tampered */
+	const char *path; /* NUL-terminated, valid during the call */
+	size_t path_len;
+	const struct tree_node *node; /* NULL for a D beneath an opaque directory */
+};
+typedef int (*tree_line_fn)(const struct tree_line *line, void *arg);
+
+/*
+ * docker diff's lines from memory, in depth-first order by name bytes (not yet sorted
+ * by whole path). Implied `C dir` lines for ancestors included. With @all also entries
+ * without a verdict that exist in the upper layer. Stops at non-zero and returns it.
+ */
+int tree_foreach(const struct tree *t, bool all, tree_line_fn fn, void *arg);
+
+struct tree_counts {
+	uint64_t added, modified, deleted; /* as tree_foreach would list them */
+	uint64_t touched, tampered, not_compared;
+	uint64_t bytes;	      /* sum of sizes of regular files in the upper layer, each inode once */
+	uint64_t executables; /* A or C regular files with an x bit */
+	uint64_t nodes, unlisted;
+	uint64_t last_change_wall_ns;
+	uint64_t dir_reads, lstats, rescans, stales; /* work done, for tests and metrics */
+};
+void tree_counts(const struct tree *t, struct tree_counts *ret);
+
+/*
+ * Test aid and self-audit: compare with a scan made from scratch by other code
+ * (layer_scan). Returns the number of differing lines, or -errno; the first few in @report.
+ */
+int tree_verify(struct tree *t, struct strbuf *report);
+
+#endif /* LEDGER_TREE_H */
