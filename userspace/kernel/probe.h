@@ -162,6 +162,12 @@ long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c);
 void probe_unwatch(struct probe *p, uint32_t dev, uint64_t ino, long slot);
 
 /*
+ * After adoption the inodes an earlier agent watched are still watched. Call this
+ * once everything has been watched again: the rest is dropped.
+ */
+void probe_forget_stale(struct probe *p);
+
+/*
  * Take an inode's dirty mark, before verifying it. Returns the writer (map
  * "writers") that set it last, 0 when it was clean, 1 when dirty by nobody known.
  */

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * dirty.bpf.c - a watched inode became dirty: what makes the ledger complete.
+ *
+ * No path and no walk: user space keeps the index of the inodes whose change can
+ * change a layer's list (map "watched"), and is told when one goes from clean to
+ * dirty. It takes the mark before it looks, so a change after that is a new mark.
+ * An inode that is nobody's costs a load from the filter.
+ */
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "emit.bpf.h"
+#include "layer.bpf.h"
+#include "maps.bpf.h"
+#include "task.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define EXT4_HT_XATTR 10 /* a macro of fs/ext4/ext4_jbd2.h, the same since 2013 */
+
+/* The same as filter_bit() of probe_watch.c. */
+static __always_inline __u32 filter_bit(__u32 dev, __u64 ino)
+{
+	return ((ino ^ (__u64)dev << 32) * 0x9E3779B97F4A7C15ull) >> 44;
+}
+
+static __always_inline bool may_be_watched(__u32 dev, __u64 ino)
+{
+	__u32 bit = filter_bit(dev, ino), word = bit / 64;
+	__u64 *bits = bpf_map_lookup_elem(&filter, &word);
+
+	return bits && (*bits >> (bit & 63) & 1);
+}
+
+static __always_inline void dirty_record(const struct dw_inode *key, const struct dw_watch *watch,
+					 __u64 writer, __u32 flags)
+{
+	struct task_struct *task = current_task();
+	struct dw_dirty_record r = {.type = DW_RECORD_DIRTY};
+	struct dw_control *control = control_get();
+	struct dw_counters *c;
+
+	r.flags = flags;
+	r.slot = watch->slot;
+	r.boot_ns = bpf_ktime_get_boot_ns();
+	r.ino = key->ino;
+	r.dev = key->dev;
+	r.writer = writer;
+	r.cgroup_id = task_cgroup_id(task);
+	r.tgid = TASK_LOAD(task, tgid);
+	r.uid = TASK_LOAD(task, cred, uid.val);
+	bpf_get_current_comm(r.comm, sizeof(r.comm));
+	if (!bpf_ringbuf_output(&dirty_ring, &r, sizeof(r), 0))
+		return;
+	c = counters_of(watch->container); /* the mark stays: user space sweeps */
+	if (c)
+		count(&c->dirty_overflow, 1);
+	if (control)
+		count(&control->dirty_overflow, 1);
+}
+
+static __always_inline int mark_watched(__u32 dev, __u64 ino, __u32 flags)
+{
+	struct dw_inode key = {.ino = ino, .dev = dev};
+	struct task_struct *task;
+	struct dw_watch *watch;
+	__u64 *mark, writer;
+
+	if (!may_be_watched(dev, ino))
+		return 0;
+	watch = bpf_map_lookup_elem(&watched, &key);
+	if (!watch)
+		return 0;
+	mark = bpf_map_lookup_elem(&dirty, &watch->slot);
+	if (!mark)
+		return 0;
+	task = current_task();
+	writer = writer_of(task, is_kernel_thread(task) ? NULL : task_state(task, true));
+	if (exchange(mark, writer ? writer : 1))
+		return 0;
+	dirty_record(&key, watch, writer, flags);
+	return 0;
+}
+
+static __always_inline int on_inode(struct inode *inode, __u32 flags)
+{
+	struct dw_control *control = control_get();
+	__u32 dev = inode->i_sb->s_dev;
+
+	if (!control || !is_known_dev(control, dev))
+		return 0;
+	return mark_watched(dev, inode->i_ino, flags);
+}
+
+SEC("tp_btf/writeback_mark_inode_dirty")
+int BPF_PROG(on_mark_inode_dirty, struct inode *inode)
+{
+	return on_inode(inode, 0);
+}
+
+SEC("tp_btf/ext4_mark_inode_dirty")
+int BPF_PROG(on_ext4_mark_inode_dirty, struct inode *inode)
+{
+	return on_inode(inode, 0);
+}
+
+/*
+ * Extended attributes that fit the inode make no other event (fs/ext4/xattr.c calls
+ * ext4_mark_iloc_dirty()). This one comes before the change.
+ */
+SEC("tp_btf/ext4_journal_start_inode")
+int BPF_PROG(on_ext4_journal_start, struct inode *inode, int blocks, int rsv_blocks,
+	     int revoke_creds, int type)
+{
+	if (type != EXT4_HT_XATTR)
+		return 0;
+	return on_inode(inode, DW_RECORD_PRE_EFFECT);
+}
+
+/* --- xfs: it marks no inode dirty; these come before the change --- */
+
+#define XFS_HOOK(event)                                             \
+	SEC("tp_btf/xfs_" #event)                                   \
+	int BPF_PROG(on_xfs_dirty_##event, struct xfs_inode *inode) \
+	{                                                           \
+		return on_inode(&inode->i_vnode, DW_RECORD_PRE_EFFECT); \
+	}
+
+XFS_HOOK(create)
+XFS_HOOK(remove)
+XFS_HOOK(link)
+XFS_HOOK(symlink)
+XFS_HOOK(setattr)
+XFS_HOOK(update_time)
+XFS_HOOK(ioctl_setattr)
+
+SEC("tp_btf/xfs_rename")
+int BPF_PROG(on_xfs_dirty_rename, struct xfs_inode *from, struct xfs_inode *to)
+{
+	on_inode(&from->i_vnode, DW_RECORD_PRE_EFFECT);
+	return on_inode(&to->i_vnode, DW_RECORD_PRE_EFFECT);
+}
+
+#define XFS_WRITE_HOOK(event)                                                       \
+	SEC("tp_btf/xfs_file_" #event)                                              \
+	int BPF_PROG(on_xfs_dirty_##event, struct kiocb *iocb)                      \
+	{                                                                           \
+		return on_inode(iocb->ki_filp->f_inode, DW_RECORD_PRE_EFFECT); \
+	}
+
+XFS_WRITE_HOOK(buffered_write)
+XFS_WRITE_HOOK(direct_write)
+
+#define XFS_ATTR_HOOK(event)                                           \
+	SEC("tp_btf/xfs_attr_" #event)                                 \
+	int BPF_PROG(on_xfs_dirty_attr_##event, struct xfs_da_args *args) \
+	{                                                              \
+		return on_inode(&args->dp->i_vnode, DW_RECORD_PRE_EFFECT); \
+	}
+
+XFS_ATTR_HOOK(sf_addname)
+XFS_ATTR_HOOK(sf_remove)
+XFS_ATTR_HOOK(leaf_add)
+XFS_ATTR_HOOK(leaf_replace)
+XFS_ATTR_HOOK(leaf_removename)
+XFS_ATTR_HOOK(node_addname)
+XFS_ATTR_HOOK(node_replace)

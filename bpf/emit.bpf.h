@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * emit.bpf.h - records for user space, and the count of those that were refused.
+ *
+ * A record is composed in scratch memory and put into the ring with only as many
+ * path bytes as it has. Records tell of changes of state: never one per write.
+ */
+#ifndef EMIT_BPF_H
+#define EMIT_BPF_H
+
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "layer.bpf.h"
+#include "maps.bpf.h"
+#include "path.bpf.h"
+#include "task.bpf.h"
+
+#define MAX_CPUS 512 /* whose counters a record adds up */
+
+/* What a record of an operation says; the rest is the running task's. */
+struct op_info {
+	__u16 op;
+	__u16 flags;
+	__u16 mode;
+	dw_container_t container;
+	__u32 target;
+	__u32 dev;
+	__u32 gen;
+	__u64 ino;
+	__u64 parent_ino;
+	__u64 bytes;
+	__u64 writer;
+	__u64 cgroup_id;
+	__u64 dentry; /* whose path; 0: no path */
+	__u64 root;   /* dentry the path starts at, 0 for the super block's root */
+	bool is_async; /* the running task is not the writer */
+};
+
+static __always_inline struct dw_counters *counters_of(dw_container_t container)
+{
+	return bpf_map_lookup_elem(&counters, &container);
+}
+
+/* Programs nest (interrupts, preemption), so an addition is one instruction. */
+static __always_inline void count(__u64 *counter, __u64 n)
+{
+	__sync_fetch_and_add(counter, n);
+}
+
+/* Put @size bytes into "events"; a full ring is counted for @container. */
+static __always_inline void ring_put(dw_container_t container, void *record, __u64 size)
+{
+	struct dw_counters *c = counters_of(container);
+	long err;
+
+	asm volatile("" : "+r"(size));
+	if (size > SCRATCH_RECORD_SIZE)
+		return;
+	err = bpf_ringbuf_output(&events, record, size, 0);
+	if (!c)
+		return;
+	if (err)
+		count(&c->records_lost, 1);
+	else
+		count(&c->records, 1);
+}
+
+static __always_inline void record_lost(dw_container_t container)
+{
+	struct dw_counters *c = counters_of(container);
+
+	if (c)
+		count(&c->records_lost, 1);
+}
+
+/* Running totals of the container's layer over all CPUs. */
+static __always_inline void record_totals(struct dw_op_record *r)
+{
+	struct dw_counters *c;
+	__u32 cpu;
+
+#ifdef DW_OLD_KERNEL
+	c = counters_of(r->container);
+	if (c) {
+		r->total_calls = c->write_calls[DW_TARGET_LAYER];
+		r->total_bytes = c->write_bytes[DW_TARGET_LAYER];
+	}
+	r->flags |= DW_RECORD_PARTIAL_TOTALS;
+#else
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_map_lookup_percpu_elem)) {
+		r->flags |= DW_RECORD_PARTIAL_TOTALS;
+		return;
+	}
+	for (cpu = 0; cpu < MAX_CPUS; cpu++) {
+		c = bpf_map_lookup_percpu_elem(&counters, &r->container, cpu);
+		if (!c)
+			break;
+		r->total_calls += c->write_calls[DW_TARGET_LAYER];
+		r->total_bytes += c->write_bytes[DW_TARGET_LAYER];
+	}
+#endif
+}
+
+static __always_inline void record_task(struct dw_op_record *r, bool is_async)
+{
+	struct task_struct *task = current_task();
+	struct dw_task *state;
+
+	if (is_async)
+		return;
+	r->tgid = TASK_LOAD(task, tgid);
+	r->uid = TASK_LOAD(task, cred, uid.val);
+	bpf_get_current_comm(r->comm, sizeof(r->comm));
+	state = task_state(task, false);
+	if (is_runtime_comm(r->comm) ||
+	    (state && state->joined == 1 + TASK_LOAD(task, self_exec_id)))
+		r->flags |= DW_RECORD_RUNTIME;
+}
+
+static __always_inline void record_fill(struct dw_op_record *r, const struct op_info *op)
+{
+	__builtin_memset(r, 0, sizeof(*r));
+	r->type = DW_RECORD_OP;
+	r->op = op->op;
+	r->flags = op->flags;
+	r->mode = op->mode;
+	r->container = op->container;
+	r->target = op->target;
+	r->boot_ns = bpf_ktime_get_boot_ns();
+	r->writer = op->writer;
+	r->cgroup_id = op->cgroup_id;
+	r->ino = op->ino;
+	r->parent_ino = op->parent_ino;
+	r->bytes = op->bytes;
+	r->dev = op->dev;
+	r->gen = op->gen;
+	record_task(r, op->is_async);
+	record_totals(r);
+}
+
+/*
+ * The path that a walk left in @s at @off goes behind the record, @at bytes after
+ * its header. Returns its length with the NUL.
+ */
+static __always_inline __u32 record_path(struct scratch *s, __u32 at, __u32 off)
+{
+	char *to = (char *)s->record + sizeof(struct dw_op_record);
+	__u64 len = DW_PATH_MAX - off;
+
+	/* Or the compiler checks one register and uses another. */
+	asm volatile("" : "+r"(len), "+r"(off));
+	if (len > DW_PATH_MAX || at > DW_PATH_MAX)
+		return 0;
+	bpf_probe_read_kernel(to + at, len, &s->path[off & (DW_PATH_MAX - 1)]);
+	return len;
+}
+
+static __always_inline void count_path(struct dw_op_record *r, __u32 walk_flags)
+{
+	struct dw_counters *c;
+
+	if (!(walk_flags & DW_RECORD_PATH_TRUNCATED))
+		return;
+	r->flags |= DW_RECORD_PATH_TRUNCATED;
+	c = counters_of(r->container);
+	if (c)
+		count(&c->paths_truncated, 1);
+}
+
+/* Where the path starts, when that is the source of a volume. */
+static __always_inline void record_root(struct dw_op_record *r, const struct op_info *op)
+{
+	struct dentry *root = (struct dentry *)op->root;
+
+	if (op->target != DW_TARGET_VOLUME || !root)
+		return;
+	r->root_ino = BPF_CORE_READ(root, d_inode, i_ino);
+	r->root_dev = op->dev;
+}
+
+static __always_inline void emit_op(const struct op_info *op)
+{
+	struct scratch *s = scratch_take();
+	struct dw_op_record *r;
+	__u32 len = 0;
+
+	if (!s) {
+		record_lost(op->container);
+		return;
+	}
+	r = (struct dw_op_record *)s->record;
+	record_fill(r, op);
+	record_root(r, op);
+	if (op->dentry) {
+		len = record_path(s, 0, walk_path(s->busy, op->dentry, op->root));
+		count_path(r, s->flags);
+	} else {
+		r->flags |= DW_RECORD_NO_PATH;
+	}
+	r->path_len = len;
+	ring_put(op->container, r, sizeof(*r) + len);
+	scratch_release(s);
+}
+
+/* Count an operation on a file of a layer. */
+static __always_inline void count_op(dw_container_t container, __u32 op)
+{
+	struct dw_counters *c = counters_of(container);
+
+	if (c && op < DW_OP_MAX)
+		count(&c->ops[op], 1);
+}
+
+/*
+ * The running task's root is an overlay that nobody has registered: say so, once
+ * per super block.
+ */
+static __always_inline void emit_sight(__u32 overlay_dev)
+{
+	struct task_struct *task = current_task();
+	struct dw_sight_record r = {};
+	__u64 now;
+
+	if (bpf_map_lookup_elem(&sights, &overlay_dev))
+		return;
+	now = bpf_ktime_get_boot_ns();
+	if (bpf_map_update_elem(&sights, &overlay_dev, &now, BPF_NOEXIST))
+		return;
+	r.type = DW_RECORD_SIGHT;
+	r.overlay_dev = overlay_dev;
+	r.boot_ns = now;
+	r.cgroup_id = task_cgroup_id(task);
+	r.tgid = TASK_LOAD(task, tgid);
+	ring_put(0, &r, sizeof(r));
+}
+
+#endif /* EMIT_BPF_H */

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * layer.bpf.h - inode to verdict: which container's layer it is in, or what else.
+ *
+ * Decided by where the inode is, never by the writer's cgroup: that only names
+ * the writer, and the container of what lies outside every layer.
+ */
+#ifndef LAYER_BPF_H
+#define LAYER_BPF_H
+
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.bpf.h"
+#include "task.bpf.h"
+
+#define WALK_DEPTH 128
+#define WALK_ROUNDS 8 /* paths deeper than both multiplied belong to the writer's container */
+#define WALK_UNFINISHED 1
+
+/* What identifies a file; read once per event, directly or by probe reads. */
+struct file_id {
+	__u64 inode; /* its address */
+	__u64 ino;
+	__u32 dev;
+	__u32 gen;
+	__u32 magic; /* of the super block */
+	__u16 mode;
+};
+
+/* From a typed pointer (tp_btf, fentry, fexit arguments). */
+static __always_inline void file_id_load(struct inode *inode, struct file_id *ret)
+{
+	ret->inode = (__u64)inode;
+	ret->ino = inode->i_ino;
+	ret->dev = inode->i_sb->s_dev;
+	ret->gen = inode->i_generation;
+	ret->magic = inode->i_sb->s_magic;
+	ret->mode = inode->i_mode;
+}
+
+/* From a bare address. */
+static __always_inline void file_id_read(struct inode *inode, struct file_id *ret)
+{
+	struct super_block *sb = BPF_CORE_READ(inode, i_sb);
+
+	ret->inode = (__u64)inode;
+	ret->ino = BPF_CORE_READ(inode, i_ino);
+	ret->dev = BPF_CORE_READ(sb, s_dev);
+	ret->gen = BPF_CORE_READ(inode, i_generation);
+	ret->magic = BPF_CORE_READ(sb, s_magic);
+	ret->mode = BPF_CORE_READ(inode, i_mode);
+}
+
+static __always_inline struct dw_control *control_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+/* Whether anything we know lies on the file system @dev. */
+static __always_inline bool is_known_dev(const struct dw_control *c, __u32 dev)
+{
+	int i;
+
+#pragma unroll
+	for (i = 0; i < DW_MAX_DEVS; i++) {
+		if (i >= c->dev_count)
+			break;
+		if (c->devs[i] == dev)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline struct dw_root *root_at(struct inode *inode, __u32 dev)
+{
+	struct dw_inode key = {.dev = dev};
+
+	key.ino = BPF_CORE_READ(inode, i_ino);
+	return bpf_map_lookup_elem(&roots, &key);
+}
+
+/*
+ * Climb from dentry @start to a known root on file system @dev. Returns that
+ * root's dentry, 0 when the super block's root came first. After WALK_DEPTH steps:
+ * the dentry to go on from, WALK_UNFINISHED added.
+ */
+__weak __noinline __u64 climb(__u64 start, __u32 dev)
+{
+	struct dentry *dentry = (void *)start, *parent;
+	int i;
+
+	for (i = 0; i < WALK_DEPTH; i++) {
+		if (root_at(BPF_CORE_READ(dentry, d_inode), dev))
+			return (__u64)dentry;
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (parent == dentry)
+			return 0;
+		dentry = parent;
+	}
+	return (__u64)dentry + WALK_UNFINISHED;
+}
+
+/* The dentry of the known root at or above @dentry, 0, or WALK_UNFINISHED. */
+static __always_inline __u64 root_above(__u64 dentry, __u32 dev)
+{
+	int i;
+
+	for (i = 0; i < WALK_ROUNDS; i++) {
+		dentry = climb(dentry, dev);
+		if (!(dentry & WALK_UNFINISHED))
+			return dentry;
+		dentry -= WALK_UNFINISHED;
+	}
+	return WALK_UNFINISHED;
+}
+
+/*
+ * The newest name of @inode, 0 when it has none (not yet instantiated, or the
+ * file handle of a network client). Newest first: a file that was copied up still
+ * has its name in the work directory behind the one it was linked to.
+ */
+static __always_inline __u64 inode_dentry(__u64 inode)
+{
+	__u64 alias = (__u64)BPF_CORE_READ((struct inode *)inode, i_dentry.first);
+
+	if (!alias)
+		return 0;
+	if (bpf_core_field_exists(((struct dentry *)0)->d_u.d_alias))
+		return alias - bpf_core_field_offset(struct dentry, d_u.d_alias);
+	return alias - bpf_core_field_offset(struct dentry___anonymous, d_alias);
+}
+
+static __always_inline void verdict_of_root(struct dw_slot *slot, __u64 dentry)
+{
+	struct dw_root *root = root_at(BPF_CORE_READ((struct dentry *)dentry, d_inode), slot->dev);
+
+	slot->verdict = DW_VERDICT_NOBODY;
+	if (!root)
+		return;
+	slot->container = root->container;
+	slot->root = dentry;
+	if (root->kind == DW_ROOT_WORK) {
+		slot->verdict = DW_VERDICT_COPY_UP;
+	} else if (root->kind == DW_ROOT_UPPER) {
+		slot->target = DW_TARGET_LAYER;
+		slot->verdict = DW_VERDICT_COUNTED;
+	} else {
+		slot->target = DW_TARGET_VOLUME;
+		slot->container = current_container();
+		slot->verdict = slot->container ? DW_VERDICT_COUNTED : DW_VERDICT_NOBODY;
+	}
+}
+
+/* Outside every known root: by whose cgroup, or by whose unknown overlay. */
+static __always_inline void verdict_of_writer(struct dw_slot *slot, __u32 target)
+{
+	__u32 overlay;
+
+	slot->target = target;
+	slot->container = current_container();
+	if (slot->container) {
+		slot->verdict = DW_VERDICT_COUNTED;
+		return;
+	}
+	slot->verdict = DW_VERDICT_NOBODY;
+	overlay = task_root_overlay(current_task());
+	if (overlay && !bpf_map_lookup_elem(&overlays, &overlay)) {
+		slot->overlay_dev = overlay;
+		slot->verdict = DW_VERDICT_PROVISIONAL;
+	}
+}
+
+/*
+ * Judge the file in @slot by its place in the file system it lies on. Returns false
+ * when it has no name to start from, which says nothing about its next write.
+ */
+static __always_inline bool judge_by_walk(struct dw_slot *slot)
+{
+	struct dw_control *control = control_get();
+	__u64 dentry = inode_dentry(slot->inode), root = 0;
+
+	if (dentry && control && is_known_dev(control, slot->dev))
+		root = root_above(dentry, slot->dev);
+	if (root == WALK_UNFINISHED)
+		verdict_of_writer(slot, DW_TARGET_LAYER);
+	else if (root)
+		verdict_of_root(slot, root);
+	else
+		verdict_of_writer(slot, DW_TARGET_OTHER);
+	return !!dentry;
+}
+
+/* Judge a file of an overlay by its super block. */
+static __always_inline void judge_by_overlay(struct dw_slot *slot)
+{
+	dw_container_t *container = bpf_map_lookup_elem(&overlays, &slot->dev);
+
+	slot->target = DW_TARGET_LAYER;
+	if (container) {
+		slot->container = *container;
+		slot->verdict = DW_VERDICT_COUNTED;
+		return;
+	}
+	slot->overlay_dev = slot->dev;
+	slot->verdict = DW_VERDICT_PROVISIONAL;
+}
+
+#endif /* LAYER_BPF_H */

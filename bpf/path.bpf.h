@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * path.bpf.h - dentry to path, inside one super block or across mounts.
+ *
+ * A walk writes from the end of scratch.path towards its start, so that what is
+ * cut off a path too long are its leading components. The functions are global:
+ * the verifier then looks at each once, not at every place it is called from;
+ * that is why they take numbers and not pointers.
+ */
+#ifndef PATH_BPF_H
+#define PATH_BPF_H
+
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.bpf.h"
+
+#define PATH_DEPTH 128
+#define EXE_DEPTH 48 /* components and mounts of an executable's path */
+#define NAME_MASK 255
+
+#ifdef DW_OLD_KERNEL
+/* Programs of 5.10 are not preempted; an interrupt between the two is let through. */
+static __always_inline __u64 exchange(__u64 *p, __u64 value)
+{
+	__u64 old = *p;
+
+	*p = value;
+	return old;
+}
+#else
+static __always_inline __u64 exchange(__u64 *p, __u64 value)
+{
+	return __sync_lock_test_and_set(p, value);
+}
+#endif
+
+/* A pointer as a number, which a global function takes and a typed pointer it refuses. */
+static __always_inline __u64 address_of(const void *p)
+{
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &p);
+	return address;
+}
+
+/* Memory to compose in; NULL when interrupts have nested more than SCRATCH_COUNT deep. */
+static __always_inline struct scratch *scratch_take(void)
+{
+	struct scratch *s;
+	__u32 i;
+
+	for (i = 0; i < SCRATCH_COUNT; i++) {
+		__u32 key = i;
+
+		s = bpf_map_lookup_elem(&scratches, &key);
+		if (s && !exchange(&s->busy, 1 + key))
+			return s;
+	}
+	return NULL;
+}
+
+static __always_inline void scratch_release(struct scratch *s)
+{
+	exchange(&s->busy, 0);
+}
+
+/* The scratch that was taken as number @which - 1: how a global function is given one. */
+static __always_inline struct scratch *scratch_number(__u32 which)
+{
+	__u32 key = which - 1;
+
+	return bpf_map_lookup_elem(&scratches, &key);
+}
+
+static __always_inline void path_begin(struct scratch *s)
+{
+	s->flags = 0;
+	s->off = DW_PATH_MAX - 1;
+	s->path[DW_PATH_MAX - 1] = '\0';
+}
+
+/*
+ * Put the name of @dentry before what stands there. False: no room. The offset
+ * lives in memory because the verifier would follow each value of a register.
+ */
+static __always_inline bool path_prepend(struct scratch *s, struct dentry *dentry)
+{
+	__u32 off = s->off, len;
+	struct qstr name = {};
+
+	bpf_core_read(&name, sizeof(name), &dentry->d_name);
+	len = name.len & NAME_MASK;
+	if (off < len + 1)
+		return false;
+	off = (off - len - 1) & (DW_PATH_MAX - 1);
+	s->path[off] = '/';
+	bpf_probe_read_kernel(&s->path[off + 1], len, name.name);
+	s->off = off;
+	return true;
+}
+
+/* Returns where in .path the path starts; it ends with a NUL at DW_PATH_MAX - 1. */
+static __always_inline __u32 path_end(struct scratch *s)
+{
+	__u32 off = s->off;
+
+	if (off == DW_PATH_MAX - 1) {
+		s->path[DW_PATH_MAX - 2] = '/';
+		off = DW_PATH_MAX - 2;
+	}
+	return off;
+}
+
+/*
+ * Path of dentry @start below dentry @stop (0: below the super block's root) into
+ * scratch @which. Returns where it starts. Sets .flags when leading components are
+ * missing.
+ */
+__weak __noinline __u32 walk_path(__u32 which, __u64 start, __u64 stop)
+{
+	struct scratch *s = scratch_number(which);
+	struct dentry *dentry = (void *)start, *parent;
+	int i;
+
+	if (!s)
+		return DW_PATH_MAX;
+	path_begin(s);
+	for (i = 0; i < PATH_DEPTH; i++) {
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if ((__u64)dentry == stop || parent == dentry)
+			return path_end(s);
+		if (!path_prepend(s, dentry))
+			break;
+		dentry = parent;
+	}
+	s->flags = DW_RECORD_PATH_TRUNCATED;
+	return path_end(s);
+}
+
+/* The struct mount around a vfsmount. */
+static __always_inline struct mount *mount_of(struct vfsmount *mnt)
+{
+	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+}
+
+/*
+ * Path of the running task's executable into scratch @which, across mounts up to
+ * the task's root: as the container sees it. Returns where it starts, DW_PATH_MAX
+ * when there is none.
+ */
+__weak __noinline __u32 walk_exe(__u32 which)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct dentry *root = BPF_CORE_READ(task, fs, root.dentry);
+	struct scratch *s = scratch_number(which);
+	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	struct dentry *dentry = BPF_CORE_READ(exe, f_path.dentry), *parent;
+	struct mount *mount = mount_of(BPF_CORE_READ(exe, f_path.mnt)), *above;
+	int i;
+
+	if (!s || !exe)
+		return DW_PATH_MAX;
+	path_begin(s);
+	for (i = 0; i < EXE_DEPTH; i++) {
+		if (dentry == root)
+			return path_end(s);
+		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+			above = BPF_CORE_READ(mount, mnt_parent);
+			if (above == mount)
+				return path_end(s);
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = above;
+			continue;
+		}
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (parent == dentry)
+			return path_end(s);
+		if (!path_prepend(s, dentry))
+			break;
+		dentry = parent;
+	}
+	s->flags = DW_RECORD_PATH_TRUNCATED;
+	return path_end(s);
+}
+
+static __always_inline __u32 exe_path(struct scratch *s)
+{
+	return walk_exe(s->busy);
+}
+
+#endif /* PATH_BPF_H */

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * task.bpf.h - the running task: its cgroup, its executable, its name as a writer.
+ *
+ * Fields of tasks are loaded directly, which costs nothing; before 5.11 there is
+ * no typed pointer to the current task and each load is a call.
+ */
+#ifndef TASK_BPF_H
+#define TASK_BPF_H
+
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.bpf.h"
+#include "path.bpf.h"
+
+#ifdef DW_OLD_KERNEL
+#define TASK_LOAD(task, field, ...) BPF_CORE_READ(task, field, ##__VA_ARGS__)
+#else
+#define TASK_LOAD(task, field, ...) ___arrow(task, field, ##__VA_ARGS__)
+#endif
+
+#define CGROUP_DEPTH 24 /* levels of nested cgroups looked at */
+
+static __always_inline struct task_struct *current_task(void)
+{
+#ifdef DW_OLD_KERNEL
+	return (struct task_struct *)bpf_get_current_task();
+#else
+	return bpf_get_current_task_btf();
+#endif
+}
+
+/* Kernel threads write pages back; io_uring's workers write for their process. */
+static __always_inline bool is_kernel_thread(struct task_struct *task)
+{
+	return (TASK_LOAD(task, flags) & (PF_KTHREAD | PF_IO_WORKER)) == PF_KTHREAD;
+}
+
+static __always_inline __u64 task_cgroup_id(struct task_struct *task)
+{
+	return TASK_LOAD(task, cgroups, dfl_cgrp, kn, id);
+}
+
+/* s_dev of the overlay that is the root of @task, 0 when its root is something else. */
+static __always_inline __u32 task_root_overlay(struct task_struct *task)
+{
+	if (TASK_LOAD(task, fs, root.dentry, d_sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
+		return 0;
+	return TASK_LOAD(task, fs, root.dentry, d_sb, s_dev);
+}
+
+static __always_inline struct dw_task *task_state(struct task_struct *task, bool create)
+{
+#ifdef DW_OLD_KERNEL
+	__u32 tid = BPF_CORE_READ(task, pid);
+	struct dw_task *state = bpf_map_lookup_elem(&tasks, &tid);
+	struct dw_task zero = {};
+
+	if (state || !create)
+		return state;
+	bpf_map_update_elem(&tasks, &tid, &zero, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&tasks, &tid);
+#else
+	return bpf_task_storage_get(&tasks, task, NULL,
+				    create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+#endif
+}
+
+/* The container of the running task by its cgroup or one above it; 0 when there is none. */
+__weak __noinline __u32 current_container(void)
+{
+	struct task_struct *task = current_task();
+	struct cgroup *cgroup = TASK_LOAD(task, cgroups, dfl_cgrp);
+	struct cgroup_subsys_state *css;
+	dw_container_t *container;
+	__u64 id;
+	int i;
+
+	for (i = 0; i < CGROUP_DEPTH; i++) {
+		id = TASK_LOAD(cgroup, kn, id);
+		container = bpf_map_lookup_elem(&cgroups, &id);
+		if (container)
+			return *container;
+		css = TASK_LOAD(cgroup, self.parent);
+		if (!css)
+			break;
+		cgroup = TASK_LOAD(css, cgroup);
+	}
+	return 0;
+}
+
+/*
+ * A number nobody had before: the time, in units no CPU allocates twice in, and
+ * the CPU. Needs no counter that a restarted agent could set back.
+ */
+static __always_inline __u64 writer_new_id(void)
+{
+	return bpf_ktime_get_boot_ns() >> 4 << 10 | (bpf_get_smp_processor_id() & 1023);
+}
+
+static __always_inline bool is_runtime_comm(const char *comm)
+{
+	return comm[0] == 'r' && comm[1] == 'u' && comm[2] == 'n' && comm[3] == 'c' &&
+	       comm[4] == ':' && comm[5] == '[';
+}
+
+/* The pid as the container sees it: in the innermost of the task's pid namespaces. */
+static __always_inline __u32 task_vpid(struct task_struct *leader)
+{
+	struct pid *pid = TASK_LOAD(leader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct upid upid = {};
+
+	bpf_probe_read_kernel(&upid, bpf_core_type_size(struct upid),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      (level & 31) * bpf_core_type_size(struct upid));
+	return upid.nr;
+}
+
+static __always_inline void writer_describe(struct scratch *s, struct task_struct *task)
+{
+	struct task_struct *leader = TASK_LOAD(task, group_leader);
+	struct dw_task *state = task_state(task, false);
+	struct dw_writer *w = &s->writer;
+	__u32 off, len;
+
+	__builtin_memset(w, 0, sizeof(*w));
+	w->start_boot_ns = BPF_CORE_READ(leader, start_boottime);
+	w->cgroup_id = task_cgroup_id(task);
+	w->tgid = TASK_LOAD(task, tgid);
+	w->vpid = task_vpid(leader);
+	w->ppid = TASK_LOAD(task, real_parent, tgid);
+	w->uid = TASK_LOAD(task, cred, uid.val);
+	bpf_get_current_comm(w->comm, sizeof(w->comm));
+	if (is_runtime_comm(w->comm) ||
+	    (state && state->joined == 1 + TASK_LOAD(task, self_exec_id)))
+		w->flags |= DW_RECORD_RUNTIME;
+
+	off = exe_path(s);
+	w->flags |= s->flags & DW_RECORD_PATH_TRUNCATED;
+	len = DW_PATH_MAX - off;
+	if (len > DW_EXE_MAX) {
+		w->flags |= DW_RECORD_PATH_TRUNCATED;
+		off = DW_PATH_MAX - DW_EXE_MAX;
+		len = DW_EXE_MAX;
+	}
+	w->exe_len = len;
+	bpf_probe_read_kernel(w->exe, DW_EXE_MAX, &s->path[off & (DW_PATH_MAX - 1)]);
+}
+
+/* Name the running process in "writers". Returns its id, 1 when there is no room to compose. */
+__weak __noinline __u64 writer_make(void)
+{
+	struct task_struct *task = current_task();
+	struct scratch *s = scratch_take();
+	__u64 id;
+
+	if (!s)
+		return 1;
+	id = writer_new_id();
+	writer_describe(s, task);
+	bpf_map_update_elem(&writers, &id, &s->writer, BPF_ANY);
+	scratch_release(s);
+	return id;
+}
+
+/* The writer that @task is, made at its first write since it was born or exec'd. */
+static __always_inline __u64 writer_of(struct task_struct *task, struct dw_task *state)
+{
+	__u64 exec_id = TASK_LOAD(task, self_exec_id);
+	struct dw_task *leader;
+
+	if (is_kernel_thread(task))
+		return 0;
+	if (!state)
+		return 1;
+	if (state->writer > 1 && state->exec_id == exec_id)
+		return state->writer;
+
+	leader = task_state(TASK_LOAD(task, group_leader), true);
+	if (!leader)
+		return 1;
+	if (leader->writer <= 1 || leader->exec_id != exec_id) {
+		leader->writer = writer_make();
+		leader->exec_id = exec_id;
+	}
+	state->writer = leader->writer;
+	state->exec_id = exec_id;
+	return state->writer;
+}
+
+#endif /* TASK_BPF_H */

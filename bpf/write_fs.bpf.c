@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * write_fs.bpf.c - writes, seen where the file system takes the bytes (tier fs).
+ *
+ * These tracepoints fire for each chunk of a call, and count a chunk again that was
+ * cut short and repeated. What belongs to one call is told by the task's count of
+ * write calls (ioac.syscw moves when a call ends), and by the position for those
+ * that do not move it: splice, AIO, io_uring.
+ */
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "account.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#if defined(__TARGET_ARCH_x86)
+#define NR_io_submit 209
+#define NR_splice 275
+#define SYSCALL_NR(regs) ((long)(regs)->orig_ax)
+#else
+#define NR_io_submit 2
+#define NR_splice 76
+#define SYSCALL_NR(regs) ((long)(regs)->syscallno)
+#endif
+
+struct chunk {
+	__u64 inode;
+	__u64 syscw;
+	__s64 pos;
+	__u32 len;
+	__u32 copied;
+};
+
+/*
+ * Whether @chunk begins a call, given what the task did before. Once a chunk was cut
+ * short, the call goes on anywhere from that chunk to the highest byte seen: what
+ * the file system refused of it is tried again, in smaller pieces.
+ */
+static __always_inline bool chunk_begins_call(const struct dw_task *state,
+					      const struct chunk *chunk)
+{
+	if (state->is_fresh || state->inode != chunk->inode || state->syscw != chunk->syscw)
+		return true;
+	if (state->is_short)
+		return chunk->pos < state->pos || chunk->pos > state->pos_end;
+	return chunk->pos != state->pos_end || (chunk->pos & (PAGE_SIZE - 1));
+}
+
+/* A chunk that follows another in a system call that can be several writes in a row. */
+static __always_inline bool chunk_is_ambiguous(struct task_struct *task)
+{
+#ifndef DW_OLD_KERNEL
+	struct pt_regs *regs;
+	long nr;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return false;
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	nr = SYSCALL_NR(regs);
+	return nr == NR_splice || nr == NR_io_submit;
+#else
+	return false;
+#endif
+}
+
+/* The first chunk of a call. Returns the bytes to count. */
+static __always_inline __u64 call_begin(struct dw_task *state, const struct chunk *chunk)
+{
+	state->inode = chunk->inode;
+	state->syscw = chunk->syscw;
+	state->pos = chunk->pos;
+	state->pos_end = chunk->pos + chunk->copied;
+	state->is_fresh = 0;
+	state->is_floor = 0;
+	state->is_short = chunk->copied < chunk->len;
+	return chunk->copied;
+}
+
+/* A further one: only what lies beyond the highest byte seen is new. */
+static __always_inline __u64 call_continue(struct dw_task *state, const struct chunk *chunk)
+{
+	__s64 end = chunk->pos + chunk->copied;
+	__u64 bytes = 0;
+
+	if (end > state->pos_end) {
+		bytes = end - state->pos_end;
+		state->pos_end = end;
+	}
+	state->pos = chunk->pos;
+	if (chunk->copied < chunk->len)
+		state->is_short = 1;
+	return bytes;
+}
+
+static __always_inline void count_floor(struct task_struct *task, struct dw_task *state,
+					dw_container_t container)
+{
+	struct dw_counters *c;
+
+	if (state->is_floor || !chunk_is_ambiguous(task))
+		return;
+	state->is_floor = 1;
+	c = counters_of(container);
+	if (c)
+		count(&c->calls_floor, 1);
+}
+
+static __always_inline void chunk_count(struct task_struct *task, struct dw_slot *slot,
+					const struct chunk *chunk)
+{
+	struct dw_task *state = task_state(task, true);
+	__u64 bytes;
+	bool begins;
+
+	if (!state) { /* its storage is in use below us: the call may be counted twice */
+		slot_add(slot, 1, chunk->copied, 1);
+		return;
+	}
+	begins = chunk_begins_call(state, chunk);
+	if (begins) {
+		bytes = call_begin(state, chunk);
+	} else {
+		bytes = call_continue(state, chunk);
+		count_floor(task, state, slot->container);
+	}
+	slot_add(slot, begins, bytes, writer_of(task, state));
+}
+
+static __always_inline int on_chunk(struct inode *inode, __s64 pos, __u32 len, __u32 copied)
+{
+	struct task_struct *task = current_task();
+	struct chunk chunk = {.pos = pos, .len = len, .copied = copied};
+	struct file_id file;
+	struct dw_slot *slot;
+	__u32 index;
+	bool is_first;
+
+	if (!copied || !S_ISREG(inode->i_mode))
+		return 0;
+	file_id_load(inode, &file);
+	slot = slot_get(&file, task_cgroup_id(task), JUDGE_WALK, &index, &is_first);
+	if (!slot) {
+		count_lost_run();
+		return 0;
+	}
+	if (slot->verdict == DW_VERDICT_COPY_UP) {
+		count_copy_up(slot->container, copied);
+	} else if (slot->verdict != DW_VERDICT_NOBODY) {
+		chunk.inode = file.inode;
+		chunk.syscw = TASK_LOAD(task, ioac.syscw);
+		chunk_count(task, slot, &chunk);
+		if (is_first)
+			emit_first_write(index, copied, false);
+	}
+	slot_done(slot, index);
+	return 0;
+}
+
+SEC("tp_btf/ext4_da_write_end")
+int BPF_PROG(on_ext4_da_write_end, struct inode *inode, __s64 pos, unsigned int len,
+	     unsigned int copied)
+{
+	return on_chunk(inode, pos, len, copied);
+}
+
+SEC("tp_btf/ext4_write_end")
+int BPF_PROG(on_ext4_write_end, struct inode *inode, __s64 pos, unsigned int len,
+	     unsigned int copied)
+{
+	return on_chunk(inode, pos, len, copied);
+}
+
+SEC("tp_btf/ext4_journalled_write_end")
+int BPF_PROG(on_ext4_journalled_write_end, struct inode *inode, __s64 pos, unsigned int len,
+	     unsigned int copied)
+{
+	return on_chunk(inode, pos, len, copied);
+}
+
+/* --- io_uring: requests in a row look like one call; these tell them apart --- */
+
+static __always_inline int next_chunk_begins_call(void)
+{
+	struct dw_task *state = task_state(current_task(), false);
+
+	if (state)
+		state->is_fresh = 1;
+	return 0;
+}
+
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(on_uring_submit)
+{
+	return next_chunk_begins_call();
+}
+
+SEC("tp_btf/io_uring_submit_sqe") /* its name before 6.3 */
+int BPF_PROG(on_uring_submit_old)
+{
+	return next_chunk_begins_call();
+}
+
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(on_uring_done)
+{
+	return next_chunk_begins_call();
+}
+
+/* --- O_DIRECT: may complete in an interrupt, so the beginning says who and where --- */
+
+static __always_inline bool iter_is_source(struct iov_iter *iter)
+{
+	struct iov_iter___old *old = (void *)iter;
+
+	if (bpf_core_field_exists(iter->data_source))
+		return BPF_CORE_READ(iter, data_source);
+	return BPF_CORE_READ(old, type) & 1;
+}
+
+SEC("tp_btf/iomap_dio_rw_begin")
+int BPF_PROG(on_dio_begin, struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct task_struct *task = current_task();
+	__u64 cgroup_id, key = (__u64)iocb;
+	struct inode *inode = iocb->ki_filp->f_inode;
+	struct dw_dio dio = {};
+	struct dw_slot *slot;
+	struct file_id file;
+	bool is_first;
+	__u32 index;
+
+	if (!S_ISREG(inode->i_mode) || !iter_is_source(iter))
+		return 0;
+	file_id_load(inode, &file);
+	cgroup_id = task_cgroup_id(task);
+	slot = slot_get(&file, cgroup_id, JUDGE_WALK, &index, &is_first);
+	if (!slot) {
+		count_lost_run();
+		return 0;
+	}
+	dio.verdict = slot->verdict;
+	dio.container = slot->container;
+	dio.target = slot->target;
+	dio.overlay_dev = slot->overlay_dev;
+	dio.root = slot->root;
+	slot_done(slot, index);
+	if (dio.verdict == DW_VERDICT_NOBODY)
+		return 0;
+	dio.cgroup_id = cgroup_id;
+	dio.is_async = !!iocb->ki_complete;
+	dio.writer = writer_of(task, task_state(task, true));
+	bpf_map_update_elem(&dios, &key, &dio, BPF_ANY);
+	return 0;
+}
+
+/* The running task is somebody else: count what the beginning left us. */
+static __always_inline void dio_count_async(struct inode *inode, const struct dw_dio *dio,
+					    __u64 bytes)
+{
+	struct dw_slot *slot;
+	struct file_id file;
+	bool is_first;
+	__u32 index;
+
+	file_id_load(inode, &file);
+	slot = slot_take(file.ino, &index);
+	if (!slot) {
+		count_lost_run();
+		return;
+	}
+	slot_empty(index);
+	slot->inode = file.inode;
+	slot->verdict = dio->verdict;
+	slot->container = dio->container;
+	slot->target = dio->target;
+	slot->overlay_dev = dio->overlay_dev;
+	slot->root = dio->root;
+	is_first = slot_claim(index, dio->cgroup_id, JUDGE_GIVEN);
+	if (slot->verdict == DW_VERDICT_COPY_UP) {
+		count_copy_up(slot->container, bytes);
+	} else {
+		slot_add(slot, 1, bytes, dio->writer);
+		if (is_first)
+			emit_first_write(index, bytes, true);
+	}
+	slot_done(slot, index);
+}
+
+/* What the kernel writes through the page cache after a short direct write goes on the call. */
+static __always_inline void dio_may_continue(void)
+{
+	struct dw_task *state = task_state(current_task(), false);
+
+	if (state)
+		state->is_short = 1;
+}
+
+SEC("tp_btf/iomap_dio_complete")
+int BPF_PROG(on_dio_complete, struct kiocb *iocb, int error, __s64 ret)
+{
+	struct inode *inode = iocb->ki_filp->f_inode;
+	__u64 key = (__u64)iocb;
+	struct dw_dio *found = bpf_map_lookup_elem(&dios, &key), dio;
+
+	if (!found)
+		return 0;
+	dio = *found;
+	bpf_map_delete_elem(&dios, &key);
+	if (ret <= 0)
+		return 0;
+	if (dio.is_async) {
+		dio_count_async(inode, &dio, ret);
+		return 0;
+	}
+	on_chunk(inode, iocb->ki_pos - ret, ret, ret);
+	dio_may_continue();
+	return 0;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * write_syscall.bpf.c - writes, seen at the end of system calls (tier syscall).
+ *
+ * The last resort: one program on sys_exit, which every system call of the machine
+ * pays for, and one on io_uring completions. The bytes are what the call returned;
+ * the file is the one the descriptor names, so copy-up never shows. Not seen:
+ * buffered and direct AIO (io_submit), stores through mmap.
+ */
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "account.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define NO_FD (-1)
+
+static __always_inline void count_write(struct task_struct *task, struct inode *inode,
+					__u64 bytes)
+{
+	struct dw_task *state;
+	struct file_id file;
+	struct dw_slot *slot;
+	__u32 index;
+	bool is_first;
+
+	file_id_read(inode, &file);
+	if (!S_ISREG(file.mode))
+		return;
+	slot = slot_get(&file, task_cgroup_id(task), JUDGE_SUPERBLOCK, &index, &is_first);
+	if (!slot) {
+		count_lost_run();
+		return;
+	}
+	if (slot->verdict == DW_VERDICT_COUNTED || slot->verdict == DW_VERDICT_PROVISIONAL) {
+		state = task_state(task, true);
+		slot_add(slot, 1, bytes, writer_of(task, state));
+		if (slot->verdict == DW_VERDICT_PROVISIONAL)
+			count_provisional(slot->overlay_dev, 1, bytes);
+		if (is_first)
+			emit_first_write(index, bytes, false);
+	}
+	slot_done(slot, index);
+}
+
+/* --- which argument of which system call is the descriptor written to --- */
+
+#if defined(__TARGET_ARCH_x86)
+
+#define TS_COMPAT 2
+
+static __always_inline int fd_of_compat(struct pt_regs *regs)
+{
+	switch (regs->orig_ax) {
+	case 4:	  /* write */
+	case 146: /* writev */
+	case 181: /* pwrite64 */
+	case 187: /* sendfile */
+	case 239: /* sendfile64 */
+	case 334: /* pwritev */
+	case 379: /* pwritev2 */
+		return regs->bx;
+	case 313: /* splice */
+	case 377: /* copy_file_range */
+		return regs->dx;
+	default:
+		return NO_FD;
+	}
+}
+
+static __always_inline int fd_of(struct task_struct *task, struct pt_regs *regs)
+{
+	if (TASK_LOAD(task, thread_info.status) & TS_COMPAT)
+		return fd_of_compat(regs);
+	switch (regs->orig_ax) {
+	case 1:	  /* write */
+	case 18:  /* pwrite64 */
+	case 20:  /* writev */
+	case 40:  /* sendfile */
+	case 296: /* pwritev */
+	case 328: /* pwritev2 */
+		return regs->di;
+	case 275: /* splice */
+	case 326: /* copy_file_range */
+		return regs->dx;
+	default:
+		return NO_FD;
+	}
+}
+
+#else
+
+/* The first argument was overwritten by the result and is kept apart. */
+static __always_inline int fd_of(struct task_struct *task, struct pt_regs *regs)
+{
+	switch (regs->syscallno) {
+	case 64:  /* write */
+	case 66:  /* writev */
+	case 68:  /* pwrite64 */
+	case 70:  /* pwritev */
+	case 71:  /* sendfile */
+	case 287: /* pwritev2 */
+		return regs->orig_x0;
+	case 76:  /* splice */
+	case 285: /* copy_file_range */
+		return regs->regs[2];
+	default:
+		return NO_FD;
+	}
+}
+
+#endif
+
+static __always_inline struct inode *inode_of_fd(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *fdt = TASK_LOAD(task, files, fdt);
+	struct file **table, *file = NULL;
+
+	if (fd >= TASK_LOAD(fdt, max_fds))
+		return NULL;
+	table = TASK_LOAD(fdt, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), &table[fd]);
+	return file ? BPF_CORE_READ(file, f_inode) : NULL;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct task_struct *task;
+	struct inode *inode;
+	int fd;
+
+	if (ret <= 0)
+		return 0;
+	task = current_task();
+	fd = fd_of(task, regs);
+	if (fd < 0)
+		return 0;
+	inode = inode_of_fd(task, fd);
+	if (inode)
+		count_write(task, inode, ret);
+	return 0;
+}
+
+/* --- io_uring: the request knows its file, the completion its result --- */
+
+/* enum io_uring_op, ABI */
+#define IORING_OP_WRITEV 2
+#define IORING_OP_WRITE_FIXED 5
+#define IORING_OP_WRITE 23
+#define IORING_OP_SPLICE 30
+
+static __always_inline int on_uring_result(struct io_kiocb *req, __s32 res)
+{
+	__u8 opcode;
+	struct inode *inode;
+
+	if (res <= 0 || !req)
+		return 0;
+	opcode = BPF_CORE_READ(req, opcode);
+	if (opcode != IORING_OP_WRITEV && opcode != IORING_OP_WRITE_FIXED &&
+	    opcode != IORING_OP_WRITE)
+		return 0;
+	inode = BPF_CORE_READ(req, file, f_inode);
+	if (inode)
+		count_write(current_task(), inode, res);
+	return 0;
+}
+
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(on_uring_complete, void *ring, struct io_kiocb *req, struct io_uring_cqe *cqe)
+{
+	return on_uring_result(req, cqe->res);
+}
+
+SEC("tp_btf/io_uring_complete") /* before 6.12 */
+int BPF_PROG(on_uring_complete_old, void *ring, struct io_kiocb *req, __u64 user_data, int res)
+{
+	return on_uring_result(req, res);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * probe.c - opening, draining and closing; the rest is in probe_*.c beside it.
+ */
+#include "kernel/probe.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "kernel/probe_internal.h"
+
+static size_t power_of_two(size_t n)
+{
+	size_t p = 4096;
+
+	while (p < n && p < (1ul << 31))
+		p <<= 1;
+	return p;
+}
+
+static void set_defaults(struct probe_options *o)
+{
+	o->max_containers = o->max_containers ?: 1024;
+	o->max_watched = (unsigned)power_of_two(o->max_watched ?: 262144);
+	o->max_files = o->max_files ?: 65536;
+	o->ring_bytes = power_of_two(o->ring_bytes ?: 1u << 20);
+	o->dirty_ring_bytes = power_of_two(o->dirty_ring_bytes ?: 2u << 20);
+}
+
+static size_t page_align(size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (n + page - 1) / page * page;
+}
+
+/* @size of the mappings, for both mapping and unmapping. */
+static size_t mapped_size(const struct probe *p, enum probe_map map)
+{
+	switch (map) {
+	case MAP_CONTROL:
+		return page_align(sizeof(struct dw_control));
+	case MAP_FILTER:
+		return page_align(DW_FILTER_BITS / 8);
+	case MAP_DIRTY:
+		return page_align(p->options.max_watched * sizeof(uint64_t));
+	case MAP_SLOTS:
+		return page_align((size_t)p->cpus * DW_SLOTS_PER_CPU * sizeof(struct dw_slot));
+	case MAP_ADDED:
+		return page_align(p->options.max_containers * sizeof(struct dw_counters));
+	default:
+		return 0;
+	}
+}
+
+static int map_one(const struct probe *p, enum probe_map map, void **ret)
+{
+	void *mapped = mmap(NULL, mapped_size(p, map), PROT_READ | PROT_WRITE, MAP_SHARED,
+			    p->maps[map], 0);
+
+	if (mapped == MAP_FAILED)
+		return -errno;
+	*ret = mapped;
+	return 0;
+}
+
+static int map_all(struct probe *p)
+{
+	int err = 0;
+
+	err = err ?: map_one(p, MAP_CONTROL, (void **)&p->control);
+	err = err ?: map_one(p, MAP_FILTER, (void **)&p->filter);
+	err = err ?: map_one(p, MAP_DIRTY, (void **)&p->dirty);
+	err = err ?: map_one(p, MAP_SLOTS, (void **)&p->slots);
+	err = err ?: map_one(p, MAP_ADDED, (void **)&p->added);
+	return err;
+}
+
+static void unmap(const struct probe *p, enum probe_map map, void *mapped)
+{
+	if (mapped)
+		munmap(mapped, mapped_size(p, map));
+}
+
+static int on_record(void *arg, void *data, size_t size)
+{
+	struct probe *p = arg;
+	struct probe_record record;
+
+	if (probe_decode(data, size, &record)) {
+		p->records_malformed++;
+		return 0; /* a bad record must not stop the ring */
+	}
+	p->records_received++;
+	p->fn(&record, p->fn_arg);
+	return --p->fn_left > 0 ? 0 : -ECANCELED;
+}
+
+static int open_rings(struct probe *p)
+{
+	/* In this order: the dirty ones are handed out first. */
+	p->rings = ring_buffer__new(p->maps[MAP_DIRTY_RING], on_record, p, NULL);
+	if (!p->rings)
+		return -errno;
+	return ring_buffer__add(p->rings, p->maps[MAP_EVENTS], on_record, p);
+}
+
+static int set_first_values(struct probe *p)
+{
+	uint32_t zero = 0, fd = (uint32_t)p->maps[MAP_FILES_A];
+
+	p->files_active = MAP_FILES_A;
+	if (bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY))
+		return -errno;
+	return control_init(p);
+}
+
+static int start(struct probe *p, struct strbuf *error)
+{
+	int err = 0;
+
+	err = err ?: map_all(p);
+	err = err ?: set_first_values(p);
+	err = err ?: watch_init(p);
+	err = err ?: open_rings(p);
+	if (err && error)
+		strbuf_addf(error, "setting up the maps: %s", strerror(-err));
+	return err ?: probe_attach(p, error);
+}
+
+static void stop(struct probe *p)
+{
+	ring_buffer__free(p->rings);
+	watch_done(p);
+	unmap(p, MAP_CONTROL, p->control);
+	unmap(p, MAP_FILTER, p->filter);
+	unmap(p, MAP_DIRTY, p->dirty);
+	unmap(p, MAP_SLOTS, p->slots);
+	unmap(p, MAP_ADDED, p->added);
+	probe_unload(p);
+}
+
+struct probe *probe_close(struct probe *p, bool keep_pins)
+{
+	if (!p)
+		return NULL;
+	(void)keep_pins;
+	stop(p);
+	free(p->hooks);
+	free(p->pin_dir);
+	free(p);
+	return NULL;
+}
+
+static void probe_closep(struct probe **p)
+{
+	probe_close(*p, false);
+}
+
+static struct probe *probe_new(const struct probe_options *options)
+{
+	struct probe *p = calloc(1, sizeof(*p));
+	int i;
+
+	if (!p)
+		return NULL;
+	for (i = 0; i < MAP_MAX; i++)
+		p->maps[i] = -1;
+	p->lock_fd = -1;
+	p->options = *options;
+	set_defaults(&p->options);
+	p->cpus = (unsigned)libbpf_num_possible_cpus();
+	p->hooks = calloc(hook_def_count, sizeof(*p->hooks));
+	if (options->pin_dir)
+		p->pin_dir = strdup(options->pin_dir);
+	if (!p->hooks || (options->pin_dir && !p->pin_dir))
+		return probe_close(p, false);
+	probe_hooks_init(p);
+	return p;
+}
+
+static int open_tier(const struct probe_options *options, enum probe_tier tier,
+		     struct strbuf *error, struct probe **ret)
+{
+	auto_release(probe_closep) struct probe *p = probe_new(options);
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	err = probe_load(p, tier, error);
+	err = err ?: start(p, error);
+	if (err)
+		return err;
+	*ret = take_ptr(&p);
+	return 0;
+}
+
+int probe_open(const struct probe_options *options, struct strbuf *error, struct probe **ret)
+{
+	static const enum probe_tier order[] = {PROBE_TIER_FS, PROBE_TIER_SYSCALL};
+	size_t i;
+	int err = -EOPNOTSUPP;
+
+	if (options->tier != PROBE_TIER_AUTO)
+		return open_tier(options, options->tier, error, ret);
+	for (i = 0; i < sizeof(order) / sizeof(order[0]) && err; i++) {
+		if (error)
+			strbuf_reset(error);
+		err = open_tier(options, order[i], error, ret);
+		if (err == -EPERM || err == -ENOENT || err == -EBUSY || err == -EEXIST)
+			break;
+	}
+	return err;
+}
+
+bool probe_was_adopted(const struct probe *p)
+{
+	return p->was_adopted;
+}
+
+enum probe_tier probe_tier(const struct probe *p)
+{
+	return p->tier;
+}
+
+bool probe_sees(const struct probe *p, enum probe_sight sight)
+{
+	return p->sees & 1u << sight;
+}
+
+int probe_fd(const struct probe *p)
+{
+	return ring_buffer__epoll_fd(p->rings);
+}
+
+int probe_drain(struct probe *p, int max, probe_record_fn fn, void *arg)
+{
+	int err;
+
+	if (max <= 0)
+		return 0;
+	p->fn = fn;
+	p->fn_arg = arg;
+	p->fn_left = max;
+	err = ring_buffer__consume(p->rings);
+	if (err < 0 && err != -ECANCELED)
+		return err;
+	return max - p->fn_left;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * probe_counts.c - counters, per-file aggregates, writers: out of the kernel's maps.
+ *
+ * A file's numbers are in the table "files" and, not yet moved there, in a slot of
+ * each CPU that wrote to it. A slot is read while we hold it, like a program does;
+ * a program that finds it held works around it.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "kernel/probe_internal.h"
+
+#define SLOT_TRIES 10000
+
+static void counters_add(struct dw_counters *sum, const struct dw_counters *c)
+{
+	const uint64_t *from = (const uint64_t *)c;
+	uint64_t *to = (uint64_t *)sum;
+	size_t i;
+
+	for (i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += from[i];
+}
+
+int probe_read_counters(const struct probe *p, dw_container_t c, struct dw_counters *ret)
+{
+	auto_free struct dw_counters *by_cpu = calloc(p->cpus, sizeof(*by_cpu));
+	struct dw_counters sum = {0};
+	unsigned i;
+
+	if (!by_cpu)
+		return -ENOMEM;
+	if (c >= p->options.max_containers)
+		return -ENOENT;
+	if (bpf_map_lookup_elem(p->maps[MAP_COUNTERS], &c, by_cpu))
+		return -errno;
+	for (i = 0; i < p->cpus; i++)
+		counters_add(&sum, &by_cpu[i]);
+	counters_add(&sum, &p->added[c]);
+	*ret = sum;
+	return 0;
+}
+
+int probe_add_counts(struct probe *p, dw_container_t c, enum dw_target target, uint64_t calls,
+		     uint64_t bytes)
+{
+	if (c >= p->options.max_containers || (unsigned)target >= DW_TARGET_MAX)
+		return -EINVAL;
+	p->added[c].write_calls[target] += calls;
+	p->added[c].write_bytes[target] += bytes;
+	return 0;
+}
+
+int probe_adopt_provisional(struct probe *p, uint32_t overlay_dev, dw_container_t c)
+{
+	struct dw_totals totals;
+
+	control_wait_for_programs(p); /* whoever still counts it as nobody's */
+	if (bpf_map_lookup_elem(p->maps[MAP_PROVISIONAL], &overlay_dev, &totals))
+		return 0;
+	bpf_map_delete_elem(p->maps[MAP_PROVISIONAL], &overlay_dev);
+	return probe_add_counts(p, c, DW_TARGET_LAYER, totals.calls, totals.bytes);
+}
+
+/* --- per file --- */
+
+static bool slot_hold(struct dw_slot *slot)
+{
+	int i;
+
+	for (i = 0; i < SLOT_TRIES; i++) {
+		if (!__atomic_load_n(&slot->busy, __ATOMIC_RELAXED) &&
+		    !__atomic_exchange_n(&slot->busy, 1, __ATOMIC_SEQ_CST))
+			return true;
+		sched_yield();
+	}
+	return false;
+}
+
+static void slot_let_go(struct dw_slot *slot)
+{
+	__atomic_exchange_n(&slot->busy, 0, __ATOMIC_SEQ_CST);
+}
+
+/* What the slot holds that "files" does not. False when that is nothing. */
+static bool slot_read(const struct dw_slot *slot, struct dw_file_key *key,
+		      struct dw_file_stats *stats)
+{
+	if (!slot->ino || !(slot->calls | slot->bytes))
+		return false;
+	*key = (struct dw_file_key){.ino = slot->ino, .dev = slot->dev, .gen = slot->gen};
+	*stats = (struct dw_file_stats){
+		.bytes = slot->bytes,
+		.calls = slot->calls,
+		.first_boot_ns = slot->claimed_boot_ns,
+		.last_boot_ns = slot->last_boot_ns,
+		.first_writer = slot->first_writer,
+		.last_writer = slot->last_writer,
+		.container = slot->container,
+		.target = slot->target,
+		.overlay_dev = slot->overlay_dev,
+	};
+	return true;
+}
+
+/* Report the slots; with @empty they forget what was reported. */
+static void foreach_slot(const struct probe *p, bool empty, probe_file_fn fn, void *arg)
+{
+	size_t count = (size_t)p->cpus * DW_SLOTS_PER_CPU, i;
+	struct dw_file_stats stats;
+	struct dw_file_key key;
+
+	for (i = 0; i < count; i++) {
+		struct dw_slot *slot = &p->slots[i];
+		bool has_counts;
+
+		if (!__atomic_load_n(&slot->ino, __ATOMIC_RELAXED) || !slot_hold(slot))
+			continue;
+		has_counts = slot_read(slot, &key, &stats);
+		if (empty)
+			slot->ino = slot->calls = slot->bytes = 0;
+		slot_let_go(slot);
+		if (has_counts)
+			fn(&key, &stats, arg);
+	}
+}
+
+static int foreach_entry(int map_fd, probe_file_fn fn, void *arg)
+{
+	struct dw_file_key key, *previous = NULL;
+	struct dw_file_stats stats;
+
+	while (!bpf_map_get_next_key(map_fd, previous, &key)) {
+		previous = &key;
+		if (!bpf_map_lookup_elem(map_fd, &key, &stats))
+			fn(&key, &stats, arg);
+	}
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int probe_foreach_file(const struct probe *p, probe_file_fn fn, void *arg)
+{
+	int err = foreach_entry(p->maps[MAP_FILES_A], fn, arg);
+
+	if (!err)
+		err = foreach_entry(p->maps[MAP_FILES_B], fn, arg);
+	foreach_slot(p, false, fn, arg);
+	return err;
+}
+
+static void stats_merge(struct dw_file_stats *sum, const struct dw_file_stats *s)
+{
+	if (!sum->first_boot_ns || (s->first_boot_ns && s->first_boot_ns < sum->first_boot_ns)) {
+		sum->first_boot_ns = s->first_boot_ns;
+		if (s->first_writer)
+			sum->first_writer = s->first_writer;
+	}
+	if (!sum->first_writer)
+		sum->first_writer = s->first_writer;
+	if (s->last_writer && s->last_boot_ns >= sum->last_boot_ns)
+		sum->last_writer = s->last_writer;
+	if (s->last_boot_ns > sum->last_boot_ns)
+		sum->last_boot_ns = s->last_boot_ns;
+	sum->bytes += s->bytes;
+	sum->calls += s->calls;
+	sum->container = s->container;
+	sum->target = s->target;
+	sum->overlay_dev = s->overlay_dev;
+}
+
+struct wanted {
+	const struct dw_file_key *key;
+	struct dw_file_stats sum;
+	bool found;
+};
+
+static void on_file_wanted(const struct dw_file_key *key, const struct dw_file_stats *stats, void *arg)
+{
+	struct wanted *w = arg;
+
+	if (memcmp(key, w->key, sizeof(*key)))
+		return;
+	stats_merge(&w->sum, stats);
+	w->found = true;
+}
+
+int probe_read_file(const struct probe *p, const struct dw_file_key *key, struct dw_file_stats *ret)
+{
+	struct wanted w = {.key = key};
+	struct dw_file_stats stats;
+	int map;
+
+	for (map = MAP_FILES_A; map <= MAP_FILES_B; map++)
+		if (!bpf_map_lookup_elem(p->maps[map], key, &stats))
+			on_file_wanted(key, &stats, &w);
+	foreach_slot(p, false, on_file_wanted, &w);
+	if (!w.found)
+		return -ENOENT;
+	*ret = w.sum;
+	return 0;
+}
+
+static int drain_entries(int map_fd, probe_file_fn fn, void *arg)
+{
+	struct dw_file_stats stats;
+	struct dw_file_key key;
+
+	while (!bpf_map_get_next_key(map_fd, NULL, &key)) {
+		if (!bpf_map_lookup_elem(map_fd, &key, &stats))
+			fn(&key, &stats, arg);
+		if (bpf_map_delete_elem(map_fd, &key))
+			return -errno;
+	}
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg)
+{
+	int idle = p->files_active == MAP_FILES_A ? MAP_FILES_B : MAP_FILES_A;
+	int full = p->files_active;
+	uint32_t zero = 0, fd = (uint32_t)p->maps[idle];
+	int err;
+
+	/* A drain that failed half-way has left something in the idle one. */
+	err = drain_entries(p->maps[idle], fn, arg);
+	if (err)
+		return err;
+	if (bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY))
+		return -errno;
+	p->files_active = idle;
+	p->files_base = __atomic_load_n(&p->control->files_started, __ATOMIC_SEQ_CST);
+	foreach_slot(p, true, fn, arg);
+	return drain_entries(p->maps[full], fn, arg);
+}
+
+/* --- single values --- */
+
+int probe_read_execs(const struct probe *p, uint32_t overlay_dev, uint64_t ino, uint64_t *ret)
+{
+	struct dw_inode key = {.ino = ino, .dev = overlay_dev};
+
+	return bpf_map_lookup_elem(p->maps[MAP_EXECS], &key, ret) ? -ENOENT : 0;
+}
+
+int probe_read_writer(const struct probe *p, uint64_t writer, struct dw_writer *ret)
+{
+	return bpf_map_lookup_elem(p->maps[MAP_WRITERS], &writer, ret) ? -ENOENT : 0;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * probe_health.c - what was lost, what is full, what the programs cost.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "kernel/probe_internal.h"
+
+#define FDINFO_MAX 4096
+
+static int program_info(const struct hook *h, struct bpf_prog_info *ret)
+{
+	uint32_t len = sizeof(*ret);
+
+	if (h->prog_fd < 0)
+		return -ENOENT;
+	memset(ret, 0, sizeof(*ret));
+	return bpf_obj_get_info_by_fd(h->prog_fd, ret, &len) ? -errno : 0;
+}
+
+void probe_foreach_program(const struct probe *p, void (*fn)(const struct probe_program *, void *),
+			   void *arg)
+{
+	struct bpf_prog_info info;
+	size_t i;
+
+	for (i = 0; i < hook_def_count; i++) {
+		if (!p->hooks[i].public.attached || program_info(&p->hooks[i], &info))
+			continue;
+		fn(&(struct probe_program){
+			   .name = p->hooks[i].def->program,
+			   .missed = info.recursion_misses,
+			   .runs = info.run_cnt,
+			   .run_ns = info.run_time_ns,
+		   },
+		   arg);
+	}
+}
+
+static void add_missed(const struct probe_program *program, void *arg)
+{
+	*(uint64_t *)arg += program->missed;
+}
+
+/* What the kernel says the map behind @fd takes. 0 when it does not say. */
+static uint64_t map_bytes(int fd)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	char path[64];
+	unsigned long long bytes = 0;
+	const char *line;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	if (file_read(AT_FDCWD, path, FDINFO_MAX, &text))
+		return 0;
+	line = strstr(strbuf_str(&text), "memlock:");
+	if (!line || sscanf(line, "memlock: %llu", &bytes) != 1)
+		return 0;
+	return bytes;
+}
+
+static uint32_t count_keys(int fd)
+{
+	unsigned char key[64], next[64];
+	uint32_t n = 0;
+	int err = bpf_map_get_next_key(fd, NULL, next);
+
+	while (!err) {
+		n++;
+		memcpy(key, next, sizeof(key));
+		err = bpf_map_get_next_key(fd, key, next);
+	}
+	return n;
+}
+
+static uint64_t map_size(const struct probe *p, enum probe_map map)
+{
+	struct bpf_map_info info = {0};
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(p->maps[map], &info, &len) ? 0 : info.max_entries;
+}
+
+int probe_read_health(const struct probe *p, struct probe_health *ret)
+{
+	struct probe_health h = {
+		.records_received = p->records_received,
+		.records_malformed = p->records_malformed,
+		.runs_missed = p->control->lost_runs,
+		.watched_used = p->watch.used,
+		.watched_size = p->watch.size,
+		.files_used = p->control->files_started - p->files_base,
+		.files_size = p->options.max_files,
+		.writers_size = map_size(p, MAP_WRITERS),
+		.containers_used = count_keys(p->maps[MAP_OVERLAYS]),
+		.containers_size = p->options.max_containers,
+	};
+	struct dw_counters c;
+	unsigned i;
+	int err;
+
+	for (i = 0; i < p->options.max_containers; i++) {
+		err = probe_read_counters(p, i, &c);
+		if (err)
+			return err;
+		h.records_lost += c.records_lost;
+	}
+	for (i = 0; i < MAP_MAX; i++)
+		h.map_bytes += map_bytes(p->maps[i]);
+	probe_foreach_program(p, add_missed, &h.runs_missed);
+	*ret = h;
+	return 0;
+}

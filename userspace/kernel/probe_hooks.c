@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * probe_hooks.c - every program we may attach: where, for what, in which tier.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "kernel/probe_internal.h"
+
+#define FEXIT TIER_BIT(PROBE_TIER_VFS_FEXIT)
+#define KPROBE TIER_BIT(PROBE_TIER_VFS_KPROBE)
+#define FS TIER_BIT(PROBE_TIER_FS)
+#define SYSCALL TIER_BIT(PROBE_TIER_SYSCALL)
+#define NO_VFS (FS | SYSCALL) /* where only file systems tell of names */
+
+#define FS_WRITES (SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | \
+		   SEES(COPY_UP_BYTES) | SEES(IO_URING))
+#define SYSCALL_WRITES (SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | \
+			SEES(TMPFS_WRITES) | SEES(DIRECT_IO))
+
+/* clang-format off */
+#define TP_HOOK(prog, event, what, where, sight) \
+	{ .program = prog, .name = "tp_btf/" event, .btf = "btf_trace_" event, \
+	  .role = what, .tiers = where, .sees = sight }
+/* clang-format on */
+
+const struct hook_def hook_defs[] = {
+	/* write_fs.bpf.c */
+	TP_HOOK("on_ext4_da_write_end", "ext4_da_write_end", "layer writes", FS, FS_WRITES),
+	TP_HOOK("on_ext4_write_end", "ext4_write_end", "layer writes", FS, FS_WRITES),
+	TP_HOOK("on_ext4_journalled_write_end", "ext4_journalled_write_end", "layer writes", FS,
+		FS_WRITES),
+	TP_HOOK("on_uring_submit", "io_uring_submit_req", "calls of io_uring", FS, 0),
+	TP_HOOK("on_uring_submit_old", "io_uring_submit_sqe", "calls of io_uring", FS, 0),
+	TP_HOOK("on_uring_done", "io_uring_complete", "calls of io_uring", FS, 0),
+	TP_HOOK("on_dio_begin", "iomap_dio_rw_begin", "direct writes", FS, 0),
+	TP_HOOK("on_dio_complete", "iomap_dio_complete", "direct writes", FS, SEES(DIRECT_IO)),
+	/* write_syscall.bpf.c */
+	TP_HOOK("on_sys_exit", "sys_exit", "writes", SYSCALL, SYSCALL_WRITES),
+	{
+		.program = "on_uring_complete",
+		.name = "tp_btf/io_uring_complete",
+		.btf = "btf_trace_io_uring_complete",
+		.role = "writes of io_uring",
+		.tiers = SYSCALL,
+		.sees = SEES(IO_URING),
+		.max_args = 3,
+	},
+	{
+		.program = "on_uring_complete_old",
+		.name = "tp_btf/io_uring_complete",
+		.btf = "btf_trace_io_uring_complete",
+		.role = "writes of io_uring",
+		.tiers = SYSCALL,
+		.sees = SEES(IO_URING),
+		.min_args = 4,
+	},
+	/* dirty.bpf.c */
+	TP_HOOK("on_mark_inode_dirty", "writeback_mark_inode_dirty", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_ext4_mark_inode_dirty", "ext4_mark_inode_dirty", "dirty inodes", ANY_TIER,
+		SEES(DIRTY_EXT4)),
+	TP_HOOK("on_ext4_journal_start", "ext4_journal_start_inode", "dirty inodes", ANY_TIER,
+		SEES(DIRTY_EXT4_XATTR)),
+	TP_HOOK("on_xfs_dirty_create", "xfs_create", "dirty inodes", ANY_TIER, SEES(DIRTY_XFS)),
+	TP_HOOK("on_xfs_dirty_remove", "xfs_remove", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_link", "xfs_link", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_symlink", "xfs_symlink", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_rename", "xfs_rename", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_setattr", "xfs_setattr", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_update_time", "xfs_update_time", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_ioctl_setattr", "xfs_ioctl_setattr", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_buffered_write", "xfs_file_buffered_write", "dirty inodes", ANY_TIER,
+		0),
+	TP_HOOK("on_xfs_dirty_direct_write", "xfs_file_direct_write", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_attr_sf_addname", "xfs_attr_sf_addname", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_attr_sf_remove", "xfs_attr_sf_remove", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_attr_leaf_add", "xfs_attr_leaf_add", "dirty inodes", ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_attr_leaf_replace", "xfs_attr_leaf_replace", "dirty inodes",
+		ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_attr_leaf_removename", "xfs_attr_leaf_removename", "dirty inodes",
+		ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_attr_node_addname", "xfs_attr_node_addname", "dirty inodes",
+		ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_attr_node_replace", "xfs_attr_node_replace", "dirty inodes",
+		ANY_TIER, 0),
+	/* create.bpf.c, remove.bpf.c, attr.bpf.c */
+	TP_HOOK("on_ext4_allocate_inode", "ext4_allocate_inode", "creations", NO_VFS, SEES(CREATE)),
+	TP_HOOK("on_ext4_unlink", "ext4_unlink_exit", "removals", NO_VFS, SEES(UNLINK)),
+	TP_HOOK("on_ext4_truncate", "ext4_truncate_enter", "truncations", NO_VFS, SEES(TRUNCATE)),
+	TP_HOOK("on_ext4_fallocate", "ext4_fallocate_enter", "truncations", NO_VFS, 0),
+	TP_HOOK("on_ext4_punch_hole", "ext4_punch_hole", "truncations", NO_VFS, 0),
+	TP_HOOK("on_ext4_zero_range", "ext4_zero_range", "truncations", NO_VFS, 0),
+	TP_HOOK("on_ext4_collapse_range", "ext4_collapse_range", "truncations", NO_VFS, 0),
+	TP_HOOK("on_ext4_insert_range", "ext4_insert_range", "truncations", NO_VFS, 0),
+	/* exec.bpf.c, cgroup.bpf.c */
+	TP_HOOK("on_exec", "sched_process_exec", "executions", ANY_TIER, SEES(EXEC)),
+	TP_HOOK("on_cgroup_mkdir", "cgroup_mkdir", "cgroups", ANY_TIER, SEES(CGROUPS)),
+	TP_HOOK("on_cgroup_rmdir", "cgroup_rmdir", "cgroups", ANY_TIER, 0),
+	TP_HOOK("on_cgroup_attach_task", "cgroup_attach_task", "runtimes", ANY_TIER, 0),
+};
+const size_t hook_def_count = sizeof(hook_defs) / sizeof(hook_defs[0]);
+
+static const char *const tier_names[PROBE_TIER_MAX] = {
+	[PROBE_TIER_AUTO] = "auto",
+	[PROBE_TIER_VFS_FEXIT] = "vfs-fexit",
+	[PROBE_TIER_VFS_KPROBE] = "vfs-kprobe",
+	[PROBE_TIER_FS] = "fs",
+	[PROBE_TIER_SYSCALL] = "syscall",
+};
+
+static const char *const sight_names[PROBE_SEES_MAX] = {
+	[PROBE_SEES_LAYER_WRITES] = "layer_writes",
+	[PROBE_SEES_VOLUME_WRITES] = "volume_writes",
+	[PROBE_SEES_TMPFS_WRITES] = "tmpfs_writes",
+	[PROBE_SEES_OTHER_WRITES] = "other_writes",
+	[PROBE_SEES_IO_URING] = "io_uring",
+	[PROBE_SEES_DIRECT_IO] = "direct_io",
+	[PROBE_SEES_COPY_UP_BYTES] = "copy_up_bytes",
+	[PROBE_SEES_MMAP_PAGES] = "mmap_pages",
+	[PROBE_SEES_DIRTY_EXT4] = "dirty_ext4",
+	[PROBE_SEES_DIRTY_EXT4_XATTR] = "dirty_ext4_xattr",
+	[PROBE_SEES_DIRTY_XFS] = "dirty_xfs",
+	[PROBE_SEES_CREATE] = "create",
+	[PROBE_SEES_UNLINK] = "unlink",
+	[PROBE_SEES_RENAME] = "rename",
+	[PROBE_SEES_LINK] = "link",
+	[PROBE_SEES_ATTR] = "attr",
+	[PROBE_SEES_TRUNCATE] = "truncate",
+	[PROBE_SEES_EXEC] = "exec",
+	[PROBE_SEES_CGROUPS] = "cgroups",
+};
+
+const char *probe_tier_name(enum probe_tier tier)
+{
+	return (unsigned)tier < PROBE_TIER_MAX ? tier_names[tier] : "unknown";
+}
+
+int probe_tier_parse(const char *text, enum probe_tier *ret)
+{
+	int i;
+
+	for (i = 0; i < PROBE_TIER_MAX; i++)
+		if (!strcmp(text, tier_names[i])) {
+			*ret = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+const char *probe_sight_name(enum probe_sight sight)
+{
+	return (unsigned)sight < PROBE_SEES_MAX ? sight_names[sight] : "unknown";
+}
+
+void probe_hooks_init(struct probe *p)
+{
+	size_t i;
+
+	for (i = 0; i < hook_def_count; i++)
+		p->hooks[i] = (struct hook){
+			.def = &hook_defs[i],
+			.public = {.name = hook_defs[i].name, .role = hook_defs[i].role},
+			.prog_fd = -1,
+		};
+}
+
+void probe_hooks_note(struct hook *h, int error, const char *why_not)
+{
+	h->public.error = error;
+	h->public.why_not = why_not;
+}
+
+void probe_foreach_hook(const struct probe *p, void (*fn)(const struct probe_hook *, void *), void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < hook_def_count; i++)
+		fn(&p->hooks[i].public, arg);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * probe_internal.h - what the files of the probe share; nobody else includes it.
+ */
+#ifndef PROBE_INTERNAL_H
+#define PROBE_INTERNAL_H
+
+#include <bpf/libbpf.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "driftwatch_maps.h"
+#include "kernel/probe.h"
+
+enum probe_map {
+	MAP_EVENTS,
+	MAP_DIRTY_RING,
+	MAP_CONTROL,
+	MAP_ROOTS,
+	MAP_CGROUPS,
+	MAP_OVERLAYS,
+	MAP_WATCHED,
+	MAP_FILTER,
+	MAP_DIRTY,
+	MAP_COUNTERS,
+	MAP_ADDED,
+	MAP_FILES_A,
+	MAP_FILES_B,
+	MAP_FILES,
+	MAP_SLOTS,
+	MAP_WRITERS,
+	MAP_PROVISIONAL,
+	MAP_EXECS,
+	MAP_MAX,
+};
+
+#define TIER_BIT(tier) (1u << (tier))
+#define ANY_TIER (~0u)
+#define SEES(sight) (1u << PROBE_SEES_##sight)
+
+/* One program that may be attached; the table is in probe_hooks.c. */
+struct hook_def {
+	const char *program; /* its name in the object */
+	const char *name;    /* attach point as shown to people */
+	const char *role;
+	const char *btf; /* "btf_trace_x", or the function, that must be in the kernel's BTF */
+	const char *module; /* whose BTF has .btf: NULL the kernel's */
+	unsigned tiers;	    /* TIER_BIT() of those that use it */
+	unsigned sees;	    /* SEES() of what it shows */
+	unsigned min_args, max_args; /* of the tracepoint, when variants differ; 0: any */
+};
+
+extern const struct hook_def hook_defs[];
+extern const size_t hook_def_count;
+
+struct hook {
+	const struct hook_def *def;
+	struct probe_hook public;
+	struct bpf_link *link;
+	int prog_fd; /* owned by the object, or by us when adopted from pins */
+	bool is_adopted;
+};
+
+struct watch_node;
+
+struct watch_index {
+	struct watch_node *nodes; /* uthash */
+	uint32_t *free;		  /* ring of free slots */
+	uint32_t free_head, free_count;
+	uint32_t size; /* power of two */
+	uint32_t used;
+	uint16_t *filter_refs;
+	bool has_stale; /* nodes taken over from an earlier agent wait for their owner */
+};
+
+struct probe {
+	struct probe_options options;
+	char *pin_dir;
+	int lock_fd;
+	enum probe_tier tier;
+	bool was_adopted;
+	unsigned sees;
+	struct bpf_object *object;
+	struct hook *hooks; /* hook_def_count of them */
+	int maps[MAP_MAX];  /* descriptors of our own */
+	unsigned cpus;
+	struct dw_control *control;
+	uint64_t *filter;
+	uint64_t *dirty;
+	struct dw_slot *slots;
+	struct dw_counters *added;
+	struct ring_buffer *rings;
+	struct watch_index watch;
+	int files_active; /* MAP_FILES_A or MAP_FILES_B */
+	uint64_t files_base; /* control->files_started at the last drain */
+	uint64_t overflow_seen;
+	uint64_t records_received;
+	uint64_t records_malformed;
+	/* of the probe_drain() under way */
+	probe_record_fn fn;
+	void *fn_arg;
+	int fn_left;
+};
+
+/* probe_load.c: load and attach the tier's programs. 0 or -errno, with a reason in @error. */
+int probe_load(struct probe *p, enum probe_tier tier, struct strbuf *error);
+int probe_attach(struct probe *p, struct strbuf *error);
+void probe_unload(struct probe *p);
+const char *probe_map_name(enum probe_map map);
+
+/* probe_hooks.c */
+void probe_hooks_init(struct probe *p);
+void probe_hooks_note(struct hook *h, int error, const char *why_not);
+
+/* probe_watch.c */
+int watch_init(struct probe *p);
+void watch_done(struct probe *p);
+
+/* probe_control.c: whoever writes who is who makes the cached verdicts void. */
+int control_init(struct probe *p);
+int control_add_dev(struct probe *p, uint32_t dev);
+void control_bump_epoch(struct probe *p);
+/* Wait until no program runs that began before the call. */
+void control_wait_for_programs(const struct probe *p);
+
+/* probe_pins.c */
+int pins_lock(struct probe *p, struct strbuf *error);
+bool pins_have_map(const struct probe *p);
+int pins_adopt(struct probe *p, struct strbuf *error);
+int pins_make(struct probe *p, struct strbuf *error);
+void pins_remove(struct probe *p);
+
+#endif /* PROBE_INTERNAL_H */

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * probe_load.c - one tier's programs: opened, chosen, loaded, attached one by one.
+ *
+ * A hook that a kernel lacks or refuses is noted and left out. libbpf takes all
+ * programs of an object or none, and an object that failed to load cannot be used
+ * again: it is opened afresh without the program that was refused.
+ */
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "driftwatch.skel.h"
+#include "kernel/probe_internal.h"
+
+#define LOAD_TRIES 16 /* programs that may be refused before a tier is given up */
+
+static const char *const map_names[MAP_MAX] = {
+	[MAP_EVENTS] = "events",	   [MAP_DIRTY_RING] = "dirty_ring",
+	[MAP_CONTROL] = "control",	   [MAP_ROOTS] = "roots",
+	[MAP_CGROUPS] = "cgroups",	   [MAP_OVERLAYS] = "overlays",
+	[MAP_WATCHED] = "watched",	   [MAP_FILTER] = "filter",
+	[MAP_DIRTY] = "dirty",		   [MAP_COUNTERS] = "counters",
+	[MAP_ADDED] = "added",		   [MAP_FILES_A] = "files_a",
+	[MAP_FILES_B] = "files_b",	   [MAP_FILES] = "files",
+	[MAP_SLOTS] = "slots",		   [MAP_WRITERS] = "writers",
+	[MAP_PROVISIONAL] = "provisional", [MAP_EXECS] = "execs",
+};
+
+const char *probe_map_name(enum probe_map map)
+{
+	return map_names[map];
+}
+
+/*
+ * The program that libbpf said it could not load. libbpf's print function has no
+ * argument of the caller's, so this one thing cannot travel by pointer.
+ */
+static __thread char refused_program[64];
+
+static int on_libbpf_text(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	const char *s;
+	int error;
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	strbuf_vaddf(&text, fmt, ap);
+	s = strbuf_str(&text);
+	if (sscanf(s, "libbpf: prog '%63[^']': failed to load: %d", refused_program, &error) == 2)
+		log_debug("%s", s);
+	return 0;
+}
+
+static struct hook *hook_of_program(struct probe *p, const char *program)
+{
+	size_t i;
+
+	for (i = 0; i < hook_def_count; i++)
+		if (!strcmp(p->hooks[i].def->program, program))
+			return &p->hooks[i];
+	return NULL;
+}
+
+/* Arguments of the tracepoint whose BTF type is @name, its context pointer not counted. */
+static int tracepoint_args(const struct btf *btf, const char *name)
+{
+	const struct btf_type *t;
+	int id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+
+	if (id < 0)
+		return -ENOENT;
+	t = btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type);
+	if (!t || !btf_is_ptr(t))
+		return -ENOENT;
+	t = btf__type_by_id(btf, t->type);
+	if (!t || !btf_is_func_proto(t))
+		return -ENOENT;
+	return (int)btf_vlen(t) - 1;
+}
+
+static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct btf *btf)
+{
+	const struct hook_def *def = h->def;
+	int args;
+
+	if (h->public.error) /* refused by an earlier try */
+		return false;
+	if (!(def->tiers & TIER_BIT(tier))) {
+		probe_hooks_note(h, 0, "not in this tier");
+		return false;
+	}
+	args = tracepoint_args(btf, def->btf);
+	if (args < 0) {
+		probe_hooks_note(h, 0, "not in this kernel");
+		return false;
+	}
+	if ((def->min_args && args < (int)def->min_args) ||
+	    (def->max_args && args > (int)def->max_args)) {
+		probe_hooks_note(h, 0, "for other kernels");
+		return false;
+	}
+	probe_hooks_note(h, 0, NULL);
+	return true;
+}
+
+static void choose_programs(struct probe *p, enum probe_tier tier, const struct btf *btf)
+{
+	struct bpf_program *prog;
+	struct hook *h;
+
+	bpf_object__for_each_program(prog, p->object) {
+		h = hook_of_program(p, bpf_program__name(prog));
+		bpf_program__set_autoload(prog, h && hook_is_wanted(h, tier, btf));
+	}
+}
+
+static int resize(struct probe *p, enum probe_map map, size_t entries)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(p->object, map_names[map]);
+
+	return m ? bpf_map__set_max_entries(m, (uint32_t)entries) : -ENOENT;
+}
+
+static int resize_maps(struct probe *p)
+{
+	const struct probe_options *o = &p->options;
+	int err = 0;
+
+	err = err ?: resize(p, MAP_EVENTS, o->ring_bytes);
+	err = err ?: resize(p, MAP_DIRTY_RING, o->dirty_ring_bytes);
+	err = err ?: resize(p, MAP_WATCHED, o->max_watched);
+	err = err ?: resize(p, MAP_DIRTY, o->max_watched);
+	err = err ?: resize(p, MAP_COUNTERS, o->max_containers);
+	err = err ?: resize(p, MAP_ADDED, o->max_containers);
+	err = err ?: resize(p, MAP_ROOTS, 8ul * o->max_containers);
+	err = err ?: resize(p, MAP_OVERLAYS, 4ul * o->max_containers);
+	err = err ?: resize(p, MAP_CGROUPS, 4ul * o->max_containers);
+	err = err ?: resize(p, MAP_FILES_A, o->max_files);
+	err = err ?: resize(p, MAP_FILES_B, o->max_files);
+	err = err ?: resize(p, MAP_SLOTS, (size_t)p->cpus * DW_SLOTS_PER_CPU);
+	return err;
+}
+
+static int open_object(struct probe *p)
+{
+	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "driftwatch",
+			    .btf_custom_path = p->options.btf_path);
+	size_t size;
+	const void *elf = driftwatch_bpf__elf_bytes(&size);
+
+	p->object = bpf_object__open_mem(elf, size, &opts);
+	if (!p->object)
+		return -errno;
+	return resize_maps(p);
+}
+
+/* One try. -EAGAIN: a program was refused and noted, the others may do. */
+static int try_load(struct probe *p, enum probe_tier tier, const struct btf *btf)
+{
+	struct hook *h;
+	int err;
+
+	refused_program[0] = '\0';
+	err = open_object(p);
+	if (!err) {
+		choose_programs(p, tier, btf);
+		err = bpf_object__load(p->object);
+	}
+	if (!err)
+		return 0;
+	bpf_object__close(p->object);
+	p->object = NULL;
+	h = hook_of_program(p, refused_program);
+	if (!h)
+		return err;
+	probe_hooks_note(h, err, "refused by the kernel");
+	return -EAGAIN;
+}
+
+static int take_maps(struct probe *p)
+{
+	int i;
+
+	for (i = 0; i < MAP_MAX; i++) {
+		int fd = bpf_object__find_map_fd_by_name(p->object, map_names[i]);
+
+		if (fd < 0)
+			return fd;
+		p->maps[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (p->maps[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static void attach_hook(struct probe *p, struct hook *h)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(p->object, h->def->program);
+
+	if (!prog || bpf_program__fd(prog) < 0)
+		return;
+	h->prog_fd = bpf_program__fd(prog);
+	h->link = bpf_program__attach(prog);
+	if (!h->link) {
+		probe_hooks_note(h, -errno, "refused by the kernel");
+		return;
+	}
+	h->public.attached = true;
+	p->sees |= h->def->sees;
+}
+
+static void attach_all(struct probe *p)
+{
+	size_t i;
+
+	for (i = 0; i < hook_def_count; i++)
+		attach_hook(p, &p->hooks[i]);
+}
+
+int probe_load(struct probe *p, enum probe_tier tier, struct strbuf *error)
+{
+	struct btf *btf = p->options.btf_path ? btf__parse(p->options.btf_path, NULL)
+					      : btf__load_vmlinux_btf();
+	int err = -EAGAIN, tries;
+
+	if (!btf) {
+		if (error)
+			strbuf_adds(error, "the kernel has no BTF (/sys/kernel/btf/vmlinux)");
+		return -ENOENT;
+	}
+	libbpf_set_print(on_libbpf_text);
+	for (tries = 0; tries < LOAD_TRIES && err == -EAGAIN; tries++)
+		err = try_load(p, tier, btf);
+	btf__free(btf);
+	if (!err)
+		err = take_maps(p);
+	if (err) {
+		probe_unload(p);
+		if (error)
+			strbuf_addf(error, "tier %s: %s", probe_tier_name(tier), strerror(-err));
+		return err == -EAGAIN ? -EOPNOTSUPP : err;
+	}
+	p->tier = tier;
+	return 0;
+}
+
+/* After the maps have their first values: programs run from here on. */
+int probe_attach(struct probe *p, struct strbuf *error)
+{
+	attach_all(p);
+	if (p->sees & SEES(LAYER_WRITES))
+		return 0;
+	if (error)
+		strbuf_addf(error, "tier %s: no hook for writes can be attached",
+			    probe_tier_name(p->tier));
+	return -EOPNOTSUPP;
+}
+
+void probe_unload(struct probe *p)
+{
+	size_t i;
+
+	for (i = 0; i < hook_def_count; i++) {
+		bpf_link__destroy(p->hooks[i].link);
+		p->hooks[i].link = NULL;
+		p->hooks[i].public.attached = false;
+		p->hooks[i].prog_fd = -1;
+	}
+	for (i = 0; i < MAP_MAX; i++) {
+		if (p->maps[i] >= 0)
+			close(p->maps[i]);
+		p->maps[i] = -1;
+	}
+	p->sees = 0;
+	bpf_object__close(p->object);
+	p->object = NULL;
+}
