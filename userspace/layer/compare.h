@@ -66,6 +66,9 @@ enum layer_depth {
  */
 int layer_compare_deep(int upper_fd, int lower_fd, uint64_t max_bytes);
 
+/* A readable fd of the regular file that an O_PATH fd names, without touching atime. */
+int layer_reopen(int path_fd);
+
 /*
  * The same in steps, for readers that must not block for long: compare up to @step
  * bytes from @offset of two readable fds. Returns 1 when they differ, 0 when equal so

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tree_entry.c - a name that was not in the tree before.
+ *
+ * Its inode is watched first and its state is read after that, so that a change either
+ * is seen here or raises an event (invariant I1).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "ledger/tree_internal.h"
+
+#define TRIES 5 /* at a name that keeps changing hands */
+
+struct new_entry {
+	struct tree_stat st;
+	uint64_t btime_ns;
+	bool has_lower, has_lower_dir;
+};
+
+static int look_below(const struct tree_node *parent, const char *name, struct new_entry *e)
+{
+	struct layer_entry entry;
+	int err;
+
+	e->has_lower = e->has_lower_dir = false;
+	if (!parent->dir->lower)
+		return 0;
+	err = layer_dir_lookup(parent->dir->lower, name, &entry);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	e->has_lower = true;
+	e->has_lower_dir = S_ISDIR(entry.st.st_mode);
+	return 0;
+}
+
+/* Past the limit a container can make names, but not memory. */
+static bool is_admitted(const struct tree *t, const struct new_entry *e)
+{
+	uint64_t max = t->limits.max_files;
+	bool is_optional = !S_ISDIR(e->st.mode) && !e->has_lower;
+
+	/* Without directories and names of the image, verdicts would be lost, not just names. */
+	return !max || t->nodes < max || (!is_optional && t->nodes / 2 < max);
+}
+
+static int set_kind(struct tree *t, struct tree_node *n, const struct new_entry *e)
+{
+	n->st = (struct tree_stat){.ino = e->st.ino, .mode = e->st.mode};
+	n->flags = e->has_lower ? NODE_HAS_LOWER : 0;
+	node_free_dir(t, n);
+	return S_ISDIR(e->st.mode) ? node_make_dir(n) : 0;
+}
+
+/* Watch the inode, then read its state again, until both are of one file. */
+static int watch_and_stat(struct tree *t, struct tree_node *n, int fd, struct new_entry *e)
+{
+	struct tree_stat again;
+	int err, try;
+
+	for (try = 0; try < TRIES; try++) {
+		err = set_kind(t, n, e);
+		if (err || (S_ISCHR(e->st.mode) && !e->st.rdev))
+			return err;
+		err = index_add(t, n);
+		if (err <= 0)
+			return err;
+		err = tree_stat_entry(t, fd, n->name, &again, &e->btime_ns);
+		if (!err && tree_same_file(&again, &e->st)) {
+			e->st = again;
+			return 0;
+		}
+		index_remove(t, n);
+		if (err)
+			return err;
+		e->st = again;
+	}
+	return -EAGAIN;
+}
+
+static int judge(struct tree *t, struct tree_node *n, int fd, const struct new_entry *e)
+{
+	if (n->dir && e->has_lower_dir) {
+		n->dir->lower = layer_dir_open(n->parent->dir->lower, n->name);
+		if (!n->dir->lower)
+			return -errno;
+	}
+	return tree_judge(t, n, fd, &e->st);
+}
+
+static void set_history(struct tree_node *n, const struct tree_reader *r, uint64_t btime_ns)
+{
+	uint64_t ctime_ns = tree_ctime_ns(&n->st);
+
+	n->first_writer = n->last_writer = r->cause.writer;
+	n->first_ns = n->last_ns = r->cause.wall_ns;
+	if (!r->bits && r->cause.wall_ns)
+		return;
+	n->first_ns = btime_ns ? btime_ns : ctime_ns;
+	n->last_ns = ctime_ns;
+}
+
+static void announce(struct tree *t, struct tree_node *n, const struct tree_reader *r,
+		     const struct tree_change *basis, uint64_t btime_ns)
+{
+	auto_strbuf struct strbuf old_path = STRBUF_INIT;
+	struct tree_change change = *basis;
+	struct tree_node *origin;
+	unsigned how = 0;
+
+	set_history(n, r, btime_ns);
+	origin = tree_find_origin(t, n, btime_ns, r, &how);
+	if (origin) {
+		if (how & TREE_CHANGE_RENAMED)
+			tree_inherit(n, origin);
+		change.bits |= how;
+		tree_node_path(origin, &old_path);
+		change.old_path = strbuf_str(&old_path);
+	}
+	tree_report(t, &change);
+}
+
+static int build(struct tree *t, struct tree_reader *r, struct tree_node *n, struct new_entry *e,
+		 struct tree_node *replaces)
+{
+	struct tree_change change = {.node = n, .cause = r->cause, .bits = r->bits};
+	unsigned found;
+	int err;
+
+	err = watch_and_stat(t, n, r->fd, e);
+	if (!err)
+		err = judge(t, n, r->fd, e);
+	if (err < 0)
+		return err;
+	found = (unsigned)err;
+	if (replaces) {
+		change.before = (enum tree_verdict)replaces->verdict;
+		replaces->flags |= NODE_REPLACED;
+		err = tree_vanish(t, replaces, r);
+		if (err)
+			return err;
+	}
+	err = node_link(n);
+	if (err)
+		return err;
+
+	n->seen = r->number;
+	r->seen++;
+	/* A whiteout in the place of a file is that name's end, not a new file. */
+	if (!replaces || !(n->flags & NODE_WHITEOUT))
+		change.bits |= TREE_CHANGE_APPEARED;
+	change.bits |= found & (TREE_CHANGE_WHITEOUT | TREE_CHANGE_CAPABILITY);
+	if (change.before != (enum tree_verdict)n->verdict)
+		change.bits |= TREE_CHANGE_VERDICT;
+	announce(t, n, r, &change, e->btime_ns);
+	if (node_is_dir(n))
+		queue_add(t, n, WORK_READ | (r->flags & (WORK_INITIAL | WORK_RESCAN)), &r->cause, 0);
+	return 0;
+}
+
+int tree_entry_new(struct tree *t, struct tree_reader *r, const char *name,
+		   struct tree_node *replaces)
+{
+	struct new_entry e;
+	struct tree_node *n;
+	int err;
+
+	err = tree_stat_entry(t, r->fd, name, &e.st, &e.btime_ns);
+	if (!err)
+		err = look_below(r->node, name, &e);
+	if (err)
+		return err;
+	if (!is_admitted(t, &e)) {
+		r->unlisted++;
+		return 0;
+	}
+	n = node_new(t, r->node, name);
+	if (!n)
+		return -ENOMEM;
+	err = build(t, r, n, &e, replaces);
+	if (err)
+		node_free(t, n);
+	return err;
+}

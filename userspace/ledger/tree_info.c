@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tree_info.c - what others see of a node, and tell it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "ledger/tree_internal.h"
+
+static struct tree *tree_of(const struct tree_node *n)
+{
+	while (n->parent)
+		n = n->parent;
+	return n->dir->tree;
+}
+
+static enum tree_depth depth_of(const struct tree_node *n)
+{
+	bool is_quiet_dir = n->parent && n->dir && n->verdict == TREE_NONE && !n->dir->has_lines;
+
+	return is_quiet_dir ? TREE_TOUCHED : (enum tree_depth)n->depth;
+}
+
+void tree_node_info(const struct tree_node *n, struct tree_node_info *ret)
+{
+	*ret = (struct tree_node_info){
+		.verdict = (enum tree_verdict)n->verdict,
+		.depth = depth_of(n),
+		.is_whiteout = n->flags & NODE_WHITEOUT,
+		.has_lower = n->flags & NODE_HAS_LOWER,
+		.is_runtime = n->flags & NODE_RUNTIME,
+		.first_wall_ns = n->first_ns,
+		.last_wall_ns = n->last_ns,
+		.first_writer = n->first_writer,
+		.last_writer = n->last_writer,
+		.written_bytes = n->written_bytes,
+		.write_calls = n->write_calls,
+	};
+	tree_stat_to_stat(tree_of(n), &n->st, &ret->st);
+}
+
+void tree_node_path(const struct tree_node *n, struct strbuf *out)
+{
+	const struct tree_node *at;
+	size_t len = 0, end;
+
+	for (at = n; at->parent; at = at->parent)
+		len += at->name_len + 1u;
+	if (!len) {
+		strbuf_addc(out, '/');
+		return;
+	}
+	for (end = 0; end < len; end++)
+		strbuf_addc(out, '/');
+	if (strbuf_failed(out))
+		return;
+	for (at = n, end = out->len; at->parent; at = at->parent) {
+		memcpy(out->data + end - at->name_len, at->name, at->name_len);
+		end -= at->name_len + 1u;
+	}
+}
+
+static void take_first(struct tree_node *n, const struct tree_cause *first)
+{
+	if (!first)
+		return;
+	if (first->wall_ns && (!n->first_ns || first->wall_ns < n->first_ns))
+		n->first_ns = first->wall_ns;
+	if (first->writer && !n->first_writer)
+		n->first_writer = first->writer;
+}
+
+static void take_last(struct tree_node *n, const struct tree_cause *last)
+{
+	if (!last)
+		return;
+	if (last->wall_ns > n->last_ns)
+		n->last_ns = last->wall_ns;
+	if (last->writer)
+		n->last_writer = last->writer;
+}
+
+void tree_node_add_writes(struct tree_node *n, uint64_t bytes, uint64_t calls,
+			  const struct tree_cause *first, const struct tree_cause *last)
+{
+	struct tree *t = tree_of(n);
+
+	n->written_bytes += bytes;
+	n->write_calls += calls;
+	take_first(n, first);
+	take_last(n, last);
+	if (n->last_ns > t->last_change_wall_ns)
+		t->last_change_wall_ns = n->last_ns;
+	/* Written to, yet equal by stat: what is in it has to be looked at. */
+	if (bytes && n->verdict == TREE_NONE && (n->flags & NODE_HAS_LOWER) &&
+	    S_ISREG(n->st.mode) && !(n->flags & NODE_WHITEOUT))
+		compare_add(t, n);
+}
+
+void tree_node_set_runtime(struct tree_node *n, bool is_runtime)
+{
+	if (is_runtime)
+		n->flags |= NODE_RUNTIME;
+	else
+		n->flags &= (uint16_t)~NODE_RUNTIME;
+}
+
+int tree_node_refresh(struct tree_node *n)
+{
+	const struct tree_cause nobody = {0};
+	struct tree *t = tree_of(n);
+	struct tree_stat st;
+	int fd, err;
+
+	if (t->is_gone)
+		return -ENOENT;
+	if (!n->parent || tree_is_held(t, clock_mono_ns()))
+		return 0;
+	fd = tree_dir_fd(t, n->parent);
+	if (fd < 0)
+		return fd;
+	err = tree_stat_entry(t, fd, n->name, &st, NULL);
+	if (err)
+		return err;
+	if (!tree_same_file(&st, &n->st))
+		return -ESTALE;
+	return tree_update(t, n, fd, &st, &nobody, 0);
+}
+
+struct tree_node *tree_find_ino(struct tree *t, uint64_t ino)
+{
+	struct tree_ino *e = index_find(t, ino);
+	struct tree_node *n;
+
+	for (n = e ? e->first : NULL; n; n = n->same_next) {
+		if (node_is_live(n))
+			return n;
+	}
+	return NULL;
+}
+
+struct tree_node *tree_find_path(struct tree *t, const char *path, size_t len)
+{
+	struct tree_node *n = t->root;
+	const char *end = path + len, *slash;
+
+	while (n && path < end) {
+		slash = memchr(path, '/', (size_t)(end - path));
+		if (!slash)
+			slash = end;
+		if (slash > path)
+			n = node_child(t, n, path, (size_t)(slash - path));
+		path = slash + 1;
+	}
+	return n;
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tree_read.c - reading a directory, in slices.
+ *
+ * First its names: known ones are kept, checked or replaced, new ones enter. Then the
+ * children that were not among the names vanish. Whatever changes meanwhile raises
+ * another event, because the directory is watched and its mark was taken before.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "layer/beneath.h"
+#include "layer/compare.h"
+#include "ledger/tree_internal.h"
+
+#define READ_BYTES 32768
+
+static void reader_done(struct tree *t)
+{
+	struct tree_reader *r = &t->reader;
+
+	queue_done(t, r->flags);
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r->buf);
+	*r = (struct tree_reader){.fd = -1};
+}
+
+void tree_read_abort(struct tree *t)
+{
+	if (t->reader.node)
+		reader_done(t);
+}
+
+void tree_read_postpone(struct tree *t)
+{
+	struct tree_node *n = t->reader.node;
+	struct tree_cause cause = t->reader.cause;
+	unsigned flags = t->reader.flags;
+
+	reader_done(t);
+	queue_add(t, n, flags | WORK_READ, &cause, 0);
+}
+
+static int add_hidden(const char *name, void *arg)
+{
+	struct tree_dir *d = arg;
+	char **bigger;
+
+	/* Grows by doubling: full whenever the length is a power of two. */
+	if (!(d->hidden_len & (d->hidden_len - 1))) {
+		bigger = reallocarray(d->hidden, d->hidden_len ? d->hidden_len * 2 : 1,
+				      sizeof(char *));
+		if (!bigger)
+			return -ENOMEM;
+		d->hidden = bigger;
+	}
+	d->hidden[d->hidden_len] = strdup(name);
+	if (!d->hidden[d->hidden_len])
+		return -ENOMEM;
+	d->hidden_len++;
+	return 0;
+}
+
+static void forget_hidden(struct tree_dir *d)
+{
+	while (d->hidden_len)
+		free(d->hidden[--d->hidden_len]);
+	free(d->hidden);
+	d->hidden = NULL;
+}
+
+/* Directories beneath are as opaque as this one, unless they are so themselves. */
+static void spread_opacity(struct tree *t, const struct tree_reader *r)
+{
+	const struct tree_dir *d = r->node->dir;
+	struct tree_node *c;
+	uint32_t i;
+
+	for (i = 0; i < d->slots_len; i++) {
+		c = d->slots[i];
+		if (c && c->dir && c->dir->lower)
+			queue_add(t, c, WORK_READ, &r->cause, 0);
+	}
+}
+
+static int set_opaque(struct tree *t, struct tree_reader *r, bool is_opaque)
+{
+	struct tree_change change = {
+		.node = r->node,
+		.bits = TREE_CHANGE_OPAQUE | r->bits,
+		.before = (enum tree_verdict)r->node->verdict,
+		.cause = r->cause,
+	};
+	struct tree_dir *d = r->node->dir;
+	int err = 0;
+
+	if (is_opaque == d->is_opaque)
+		return 0;
+	forget_hidden(d);
+	if (is_opaque)
+		err = layer_dir_foreach(d->lower, add_hidden, d);
+	if (err) {
+		forget_hidden(d);
+		return err;
+	}
+	d->is_opaque = is_opaque;
+	tree_changed(t);
+	tree_report(t, &change);
+	spread_opacity(t, r);
+	return 0;
+}
+
+static int read_marks(struct tree *t, struct tree_reader *r)
+{
+	const struct tree_node *parent = r->node->parent;
+	struct tree_dir *d = r->node->dir;
+	unsigned marks = layer_dir_marks(r->fd, t->user_xattr);
+	bool is_opaque;
+
+	d->has_xwhiteouts = marks & LAYER_XWHITEOUTS;
+	/* overlayfs does not look at the root; without a lower nothing can be hidden. */
+	is_opaque = parent && d->lower && ((marks & LAYER_OPAQUE) || parent->dir->is_opaque);
+	return set_opaque(t, r, is_opaque);
+}
+
+static int open_reader(struct tree *t, struct tree_reader *r)
+{
+	int fd = tree_dir_fd(t, r->node);
+
+	if (fd < 0)
+		return fd;
+	/* Not the kept fd itself: the position in a directory belongs to the fd. */
+	r->fd = beneath_open_dir(fd, ".");
+	if (r->fd < 0)
+		return r->fd;
+	r->buf = malloc(READ_BYTES);
+	return r->buf ? read_marks(t, r) : -ENOMEM;
+}
+
+/* The directory is not where the tree has it, or cannot be read now. */
+static void begin_failed(struct tree *t, int err)
+{
+	struct tree_node *n = t->reader.node;
+	unsigned flags = t->reader.flags | WORK_READ;
+	struct tree_cause cause = t->reader.cause;
+	bool is_elsewhere = err == -ENOENT || err == -ENOTDIR || err == -ELOOP || err == -ESTALE;
+
+	if (is_elsewhere && n->parent) {
+		tree_set_stale(t, n, true);
+		queue_add(t, n->parent, WORK_READ | (flags & (WORK_INITIAL | WORK_RESCAN)), &cause,
+			  clock_mono_ns() + TREE_RETRY_NS);
+	} else {
+		queue_add(t, n, flags, &cause, clock_mono_ns() + TREE_RETRY_NS);
+	}
+	reader_done(t);
+}
+
+void tree_read_begin(struct tree *t, const struct tree_work *w)
+{
+	uint64_t start_ns = clock_mono_ns();
+	int err;
+
+	t->reader = (struct tree_reader){
+		.node = w->node,
+		.cause = w->cause,
+		.flags = w->flags,
+		.bits = (w->flags & WORK_INITIAL ? TREE_CHANGE_INITIAL : 0u) |
+			(w->flags & WORK_RESCAN ? TREE_CHANGE_RESCAN : 0u),
+		.fd = -1,
+		.begun_ns = start_ns,
+		.number = ++t->read_number,
+	};
+	t->dir_reads++;
+	tree_set_stale(t, w->node, false);
+	err = open_reader(t, &t->reader);
+	t->reader.spent_ns = clock_mono_ns() - start_ns;
+	if (err)
+		begin_failed(t, err);
+}
+
+/* The name has, or may have, another inode than the node. */
+static int check_replaced(struct tree *t, struct tree_reader *r, struct tree_node *c)
+{
+	struct tree_stat st;
+	int err;
+
+	err = tree_stat_entry(t, r->fd, c->name, &st, NULL);
+	if (!err && !tree_same_file(&st, &c->st))
+		return tree_entry_new(t, r, c->name, c);
+	if (!err)
+		err = tree_update(t, c, r->fd, &st, &r->cause, r->bits);
+	if (err == -ENOENT)
+		return err;
+	c->seen = r->number;
+	r->seen++;
+	return err;
+}
+
+static int check_known(struct tree *t, struct tree_reader *r, struct tree_node *c,
+		       const struct dirent64 *e)
+{
+	bool is_stale = c->flags & NODE_STALE;
+
+	if (c->seen == r->number)
+		return 0; /* listed twice while it was renamed */
+	if (e->d_ino != c->st.ino || e->d_type != IFTODT(c->st.mode))
+		return check_replaced(t, r, c);
+
+	c->seen = r->number;
+	r->seen++;
+	if (r->flags & WORK_RESCAN) {
+		tree_restat(t, c, r->fd, &r->cause, r->bits);
+		if (node_is_dir(c))
+			queue_add(t, c, WORK_READ | WORK_RESCAN, &r->cause, 0);
+	} else if (is_stale || (!node_is_dir(c) && c->verdict != TREE_ADDED)) {
+		/* Same name, same inode number: still not surely the same file (trap 2). */
+		tree_restat(t, c, r->fd, &r->cause, r->bits);
+	}
+	return 0;
+}
+
+static void read_name(struct tree *t, struct tree_reader *r, const struct dirent64 *e)
+{
+	size_t len = strlen(e->d_name);
+	struct tree_node *c;
+	int err;
+
+	if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+		return;
+	c = node_child(t, r->node, e->d_name, len);
+	err = c ? check_known(t, r, c, e) : tree_entry_new(t, r, e->d_name, NULL);
+	if (!err || err == -ENOENT)
+		return; /* a name that is gone again has raised its event */
+	r->is_torn = true;
+	if (err == -ENOMEM)
+		t->wants_rescan = true;
+	/* What cannot be judged now is not gone. */
+	if (c && c->seen != r->number) {
+		c->seen = r->number;
+		r->seen++;
+	}
+}
+
+/* Returns false when all names have been read. */
+static bool next_chunk(struct tree_reader *r)
+{
+	ssize_t n = getdents64(r->fd, r->buf, READ_BYTES);
+
+	if (n < 0) {
+		r->is_torn = true;
+		r->seen = r->node->dir->len; /* nothing may vanish for what was not read */
+	}
+	r->at = 0;
+	r->len = n > 0 ? (size_t)n : 0;
+	return n > 0;
+}
+
+static void list_step(struct tree *t, struct tree_reader *r)
+{
+	const struct dirent64 *e;
+
+	if (r->at == r->len && !next_chunk(r)) {
+		r->is_listed = true;
+		return;
+	}
+	e = (const struct dirent64 *)(r->buf + r->at);
+	r->at += e->d_reclen;
+	read_name(t, r, e);
+}
+
+/* Returns false when there is nothing more to sweep. */
+static bool sweep_step(struct tree *t, struct tree_reader *r)
+{
+	struct tree_dir *d = r->node->dir;
+	struct tree_node *c;
+
+	if (r->seen >= d->len || r->sweep_at >= d->slots_len)
+		return false;
+	c = d->slots[r->sweep_at];
+	/* Taking one out moves others into its slot, so that one is looked at again. */
+	if (!c || c->seen == r->number)
+		r->sweep_at++;
+	else if (tree_vanish(t, c, r))
+		return false;
+	return true;
+}
+
+static void finish(struct tree *t, struct tree_reader *r)
+{
+	struct tree_node *n = r->node;
+	struct tree_cause cause = r->cause;
+	uint64_t now_ns = clock_mono_ns(), rest_ns = r->spent_ns * TREE_BACKOFF_FACTOR;
+	bool is_torn = r->is_torn;
+
+	if (rest_ns > TREE_BACKOFF_MAX_NS)
+		rest_ns = TREE_BACKOFF_MAX_NS;
+	n->dir->may_read_ns = now_ns + rest_ns;
+	n->dir->is_unread = false;
+	t->unlisted += (uint64_t)r->unlisted - n->dir->unlisted;
+	if (n->dir->unlisted != r->unlisted)
+		tree_changed(t);
+	n->dir->unlisted = r->unlisted;
+	reader_done(t);
+	if (is_torn)
+		queue_add(t, n, WORK_READ, &cause, now_ns + TREE_RETRY_NS);
+}
+
+void tree_read_step(struct tree *t, uint64_t until_ns)
+{
+	struct tree_reader *r = &t->reader;
+	uint64_t start_ns = clock_mono_ns(), now_ns = start_ns;
+	bool is_done = false;
+
+	do {
+		if (!r->is_listed)
+			list_step(t, r);
+		else
+			is_done = !sweep_step(t, r);
+		now_ns = clock_mono_ns();
+	} while (!is_done && now_ns < until_ns);
+	r->spent_ns += now_ns - start_ns;
+	if (is_done)
+		finish(t, r);
+}

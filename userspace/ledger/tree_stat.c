@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tree_stat.c - the state of one entry on disk and the verdict that follows from it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "layer/beneath.h"
+#include "layer/compare.h"
+#include "ledger/tree_internal.h"
+
+#define CAPABILITY_BYTES 64
+
+int tree_stat_entry(struct tree *t, int dirfd, const char *name, struct tree_stat *ret,
+		    uint64_t *ret_btime_ns)
+{
+	struct statx x;
+
+	t->lstats++;
+	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &x) < 0)
+		return -errno;
+	*ret = (struct tree_stat){
+		.ino = x.stx_ino,
+		.size = x.stx_size,
+		.mtime_sec = x.stx_mtime.tv_sec,
+		.mtime_ns = x.stx_mtime.tv_nsec,
+		.ctime_sec = x.stx_ctime.tv_sec,
+		.ctime_ns = x.stx_ctime.tv_nsec,
+		.uid = x.stx_uid,
+		.gid = x.stx_gid,
+		.rdev = x.stx_rdev_major << 20 | x.stx_rdev_minor,
+		.nlink = x.stx_nlink,
+		.mode = x.stx_mode,
+	};
+	if (ret_btime_ns)
+		*ret_btime_ns = x.stx_mask & STATX_BTIME ?
+					(uint64_t)x.stx_btime.tv_sec * NS_PER_SEC +
+						x.stx_btime.tv_nsec :
+					0;
+	return 0;
+}
+
+void tree_stat_to_stat(const struct tree *t, const struct tree_stat *st, struct stat *ret)
+{
+	*ret = (struct stat){
+		.st_dev = makedev(t->dev >> 20, t->dev & 0xfffff),
+		.st_ino = st->ino,
+		.st_mode = st->mode,
+		.st_nlink = st->nlink,
+		.st_uid = st->uid,
+		.st_gid = st->gid,
+		.st_rdev = makedev(st->rdev >> 20, st->rdev & 0xfffff),
+		.st_size = (off_t)st->size,
+		.st_mtim = {st->mtime_sec, st->mtime_ns},
+		.st_ctim = {st->ctime_sec, st->ctime_ns},
+	};
+}
+
+/* What the rule looks at. */
+struct evidence {
+	struct stat upper;
+	struct layer_entry lower;
+	bool has_lower;
+	char capability[CAPABILITY_BYTES];
+	int capability_len;
+};
+
+static int gather(struct tree *t, struct tree_node *n, int dirfd, const struct tree_stat *st,
+		  struct evidence *ret)
+{
+	struct layer_dir *lower = n->parent->dir->lower;
+	int err = -ENOENT;
+
+	tree_stat_to_stat(t, st, &ret->upper);
+	ret->capability_len = 0;
+	if (lower)
+		err = layer_dir_lookup(lower, n->name, &ret->lower);
+	if (err && err != -ENOENT)
+		return err;
+	ret->has_lower = !err;
+
+	/* Costs a system call: where docker would look, and where it makes a finding. */
+	if (!ret->has_lower && !(S_ISREG(st->mode) && (st->mode & 0111)))
+		return 0;
+	ret->capability_len =
+		layer_read_capability(dirfd, n->name, ret->capability, sizeof(ret->capability));
+	return ret->capability_len < 0 ? ret->capability_len : 0;
+}
+
+static int capability_differs(struct tree_node *n, const struct evidence *e)
+{
+	char lower[CAPABILITY_BYTES];
+	int len = layer_dir_capability(n->parent->dir->lower, n->name, lower, sizeof(lower));
+
+	if (len < 0)
+		return len;
+	return len != e->capability_len || memcmp(lower, e->capability, (size_t)len) != 0;
+}
+
+static bool is_whiteout(struct tree *t, struct tree_node *n, int dirfd, const struct stat *st)
+{
+	if (layer_is_whiteout(st))
+		return true;
+	return n->parent->dir->has_xwhiteouts &&
+	       layer_is_xwhiteout(dirfd, n->name, st, t->user_xattr);
+}
+
+/* enum tree_verdict or -errno. */
+static int verdict_of(struct tree_node *n, const struct evidence *e, bool whiteout)
+{
+	int differs;
+
+	if (whiteout)
+		return e->has_lower ? TREE_DELETED : TREE_NONE;
+	if (!e->has_lower)
+		return TREE_ADDED;
+	if (layer_stat_differs(&e->upper, &e->lower.st))
+		return TREE_MODIFIED;
+	differs = capability_differs(n, e);
+	if (differs < 0)
+		return differs;
+	return differs ? TREE_MODIFIED : TREE_NONE;
+}
+
+static unsigned stat_bits(const struct tree_node *n, const struct tree_stat *st)
+{
+	const struct tree_stat *old = &n->st;
+	bool mtime = old->mtime_sec != st->mtime_sec || old->mtime_ns != st->mtime_ns;
+	bool ctime = old->ctime_sec != st->ctime_sec || old->ctime_ns != st->ctime_ns;
+	unsigned bits = 0;
+
+	if (old->mode != st->mode)
+		bits |= TREE_CHANGE_MODE;
+	if (old->uid != st->uid || old->gid != st->gid)
+		bits |= TREE_CHANGE_OWNER;
+	/* Of a directory, these say no more than that names came or went. */
+	if (S_ISDIR(st->mode))
+		return bits | (ctime && !mtime ? TREE_CHANGE_CTIME : 0u);
+	if (old->size != st->size)
+		bits |= TREE_CHANGE_SIZE;
+	if (mtime)
+		bits |= TREE_CHANGE_MTIME;
+	if (ctime)
+		bits |= TREE_CHANGE_CTIME;
+	return bits;
+}
+
+/* Equal by stat: has it been touched only, or tampered with? */
+static void judge_depth(struct tree *t, struct tree_node *n, unsigned bits)
+{
+	bool is_new = !n->st.ino;
+
+	if (n->verdict != TREE_NONE || !(n->flags & NODE_HAS_LOWER) || (n->flags & NODE_WHITEOUT)) {
+		n->depth = TREE_DEPTH_UNKNOWN;
+		return;
+	}
+	if (!S_ISREG(n->st.mode)) {
+		n->depth = TREE_TOUCHED;
+		return;
+	}
+	if (is_new || (bits & TREE_CHANGE_CTIME) || (n->flags & NODE_WRITTEN))
+		compare_add(t, n);
+}
+
+int tree_judge(struct tree *t, struct tree_node *n, int dirfd, const struct tree_stat *st)
+{
+	struct evidence e;
+	bool was_whiteout = n->flags & NODE_WHITEOUT, whiteout;
+	uint32_t capability;
+	unsigned bits;
+	int verdict, err;
+
+	err = gather(t, n, dirfd, st, &e);
+	if (err)
+		return err;
+	whiteout = is_whiteout(t, n, dirfd, &e.upper);
+	verdict = verdict_of(n, &e, whiteout);
+	if (verdict < 0)
+		return verdict;
+
+	bits = n->st.ino ? stat_bits(n, st) : TREE_CHANGE_CTIME;
+	capability = e.capability_len ? (uint32_t)beneath_hash(t->key, e.capability,
+							       (size_t)e.capability_len) |
+						1u :
+					0;
+	if (capability != n->capability)
+		bits |= TREE_CHANGE_CAPABILITY;
+	if (verdict != n->verdict)
+		bits |= TREE_CHANGE_VERDICT;
+	if (whiteout != was_whiteout)
+		bits |= TREE_CHANGE_WHITEOUT;
+
+	n->flags &= (uint16_t) ~(NODE_HAS_LOWER | NODE_WHITEOUT);
+	n->flags |= (uint16_t)((e.has_lower ? NODE_HAS_LOWER : 0) | (whiteout ? NODE_WHITEOUT : 0));
+	n->verdict = (uint8_t)verdict;
+	n->capability = capability;
+	n->st = *st;
+	if (bits)
+		tree_changed(t);
+	judge_depth(t, n, bits);
+	return (int)bits;
+}
+
+void tree_set_stale(struct tree *t, struct tree_node *n, bool is_stale)
+{
+	if (is_stale == !!(n->flags & NODE_STALE))
+		return;
+	n->flags ^= NODE_STALE;
+	if (is_stale)
+		t->stales++;
+	t->stale += is_stale ? 1 : (uint64_t)-1;
+}
+
+void tree_report(struct tree *t, struct tree_change *change)
+{
+	uint64_t wall_ns = change->cause.wall_ns;
+
+	if (!wall_ns && !(change->bits & TREE_CHANGE_VANISHED))
+		wall_ns = tree_ctime_ns(&change->node->st);
+	if (!wall_ns)
+		wall_ns = clock_wall_ns();
+	if (wall_ns > t->last_change_wall_ns)
+		t->last_change_wall_ns = wall_ns;
+	tree_changed(t);
+	if (t->on_change)
+		t->on_change(change, t->arg);
+}
+
+int tree_update(struct tree *t, struct tree_node *n, int dirfd, const struct tree_stat *st,
+		const struct tree_cause *cause, unsigned bits)
+{
+	struct tree_change change = {.node = n, .before = n->verdict, .cause = *cause};
+	int found = tree_judge(t, n, dirfd, st);
+
+	if (found < 0)
+		return found;
+	tree_set_stale(t, n, false);
+	if (!found)
+		return 0;
+	n->last_ns = cause->wall_ns ? cause->wall_ns : tree_ctime_ns(st);
+	if (cause->writer) {
+		n->last_writer = cause->writer;
+		n->first_writer = n->first_writer ? n->first_writer : cause->writer;
+	}
+	change.bits = (unsigned)found | bits;
+	tree_report(t, &change);
+	return 0;
+}
+
+void tree_restat(struct tree *t, struct tree_node *n, int dirfd, const struct tree_cause *cause,
+		 unsigned bits)
+{
+	bool was_stale = n->flags & NODE_STALE;
+	struct tree_stat st;
+	int err;
+
+	err = tree_stat_entry(t, dirfd, n->name, &st, NULL);
+	if (err == -ENOENT || (!err && !tree_same_file(&st, &n->st))) {
+		/* Another file has the name now: only a read of the directory can tell. */
+		tree_set_stale(t, n, true);
+		queue_add(t, n->parent, WORK_READ, cause, n->parent->dir->may_read_ns);
+		return;
+	}
+	if (!err)
+		err = tree_update(t, n, dirfd, &st, cause, bits);
+	if (err && err != -ENOENT)
+		queue_add(t, n, WORK_STAT, cause, clock_mono_ns() + TREE_RETRY_NS);
+	else if (!err && was_stale && node_is_dir(n))
+		queue_add(t, n, WORK_READ, cause, 0);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tree_work.c - the queue worked off, in slices of time.
+ *
+ * In this order: a read that was begun, what is queued and due, names that vanished,
+ * comparisons of contents. When all is done the descriptors are given back.
+ */
+#include "ledger/tree_internal.h"
+
+static unsigned bits_of(unsigned work_flags)
+{
+	return work_flags & WORK_RESCAN ? TREE_CHANGE_RESCAN : 0u;
+}
+
+static void stat_node(struct tree *t, struct tree_node *n, const struct tree_work *w)
+{
+	int fd;
+
+	if (!n->parent || !(w->flags & WORK_STAT))
+		return;
+	fd = tree_dir_fd(t, n->parent);
+	if (fd >= 0) {
+		tree_restat(t, n, fd, &w->cause, bits_of(w->flags));
+		return;
+	}
+	tree_set_stale(t, n, true);
+	queue_add(t, n->parent, WORK_READ, &w->cause, clock_mono_ns() + TREE_RETRY_NS);
+}
+
+static void do_work(struct tree *t, struct tree_work *w)
+{
+	struct tree_node *n = w->node;
+
+	if (!node_is_live(n)) {
+		queue_done(t, w->flags);
+		return;
+	}
+	if (w->again_ns > clock_mono_ns()) {
+		queue_add(t, n, w->flags & (WORK_STAT | WORK_READ), &w->cause, w->again_ns);
+		queue_again(n, w->again_ns);
+	}
+	if (!n->parent && tree_root_is_gone(t)) {
+		queue_done(t, w->flags);
+		tree_freeze(t);
+		return;
+	}
+	stat_node(t, n, w);
+	if ((w->flags & WORK_READ) && node_is_dir(n))
+		tree_read_begin(t, w);
+	else
+		queue_done(t, w->flags);
+}
+
+static void note_scans(struct tree *t, uint64_t initial_before, uint64_t rescan_before)
+{
+	if (initial_before && !t->initial_left) {
+		t->is_scanned = true;
+		t->scanned_wall_ns = clock_wall_ns();
+	}
+	if (rescan_before && !t->rescan_left)
+		t->scanned_wall_ns = clock_wall_ns();
+}
+
+/* Returns false when nothing is due. */
+static bool work_once(struct tree *t, uint64_t until_ns)
+{
+	uint64_t initial = t->initial_left, rescan = t->rescan_left;
+	uint64_t now_ns = clock_mono_ns();
+	struct tree_work w;
+
+	if (t->wants_rescan && now_ns >= t->rescan_ns) {
+		t->rescan_ns = now_ns + NS_PER_SEC;
+		tree_rescan(t);
+	}
+	if (t->reader.node && tree_is_held(t, now_ns) && !(t->reader.flags & WORK_INITIAL))
+		tree_read_postpone(t);
+	if (t->reader.node)
+		tree_read_step(t, until_ns);
+	else if (queue_pop(t, now_ns, &w))
+		do_work(t, &w);
+	else
+		return false;
+	note_scans(t, initial, rescan);
+	return true;
+}
+
+/* May vanished names be reported, or may they still turn up elsewhere? */
+static bool limbo_is_ripe(const struct tree *t, uint64_t now_ns)
+{
+	return t->limbo.first && !t->ready.first && !t->reader.node &&
+	       (!t->heap_len || now_ns - t->limbo.first->queued_ns > TREE_RETRY_NS);
+}
+
+static int ms_until(uint64_t due_ns, uint64_t now_ns)
+{
+	if (due_ns <= now_ns)
+		return 0;
+	return (int)((due_ns - now_ns + NS_PER_MSEC - 1) / NS_PER_MSEC);
+}
+
+static int next_ms(const struct tree *t)
+{
+	uint64_t now_ns = clock_mono_ns(), due_ns = queue_next_due(t);
+	const struct tree_work *first = t->ready.first;
+	bool is_held = tree_is_held(t, now_ns);
+
+	if (t->reader.node || (first && (!is_held || (first->flags & WORK_INITIAL))))
+		return 0;
+	if (is_held && (first || due_ns))
+		return ms_until(t->quiet_ns, now_ns);
+	if (t->limbo.first && (!due_ns || t->limbo.first->queued_ns + TREE_RETRY_NS < due_ns))
+		due_ns = t->limbo.first->queued_ns + TREE_RETRY_NS + 1;
+	if (t->wants_rescan && (!due_ns || t->rescan_ns < due_ns))
+		due_ns = t->rescan_ns + 1;
+	return due_ns ? ms_until(due_ns, now_ns) : -1;
+}
+
+static bool is_idle(const struct tree *t)
+{
+	return !t->ready.first && !t->reader.node && !t->limbo.first && !tree_is_comparing(t);
+}
+
+/* A quiet layer whose directory is not at its place any more is being removed. */
+static void check_removal(struct tree *t)
+{
+	uint64_t now_ns = clock_mono_ns();
+
+	if (t->is_mounted || tree_is_held(t, now_ns) || !(t->ready.first || t->heap_len))
+		return;
+	if (tree_root_is_gone(t))
+		tree_freeze(t);
+	else if (!tree_root_is_in_place(t))
+		t->quiet_ns = now_ns + TREE_QUIET_NS;
+}
+
+int tree_work(struct tree *t, uint64_t budget_ns)
+{
+	uint64_t until_ns = budget_ns ? clock_mono_ns() + budget_ns : UINT64_MAX;
+	bool has_time = true;
+	int ms;
+
+	check_removal(t);
+	while (has_time && !t->is_gone && work_once(t, until_ns))
+		has_time = clock_mono_ns() < until_ns;
+	if (has_time && (limbo_is_ripe(t, clock_mono_ns()) || t->is_gone))
+		tree_limbo_step(t, until_ns);
+	if (has_time && !t->is_gone)
+		compare_step(t, until_ns);
+
+	if (is_idle(t)) {
+		tree_close_fds(t);
+		layer_stack_idle(t->stack);
+	}
+	if (t->is_gone)
+		return t->limbo.first ? 0 : -1;
+	ms = next_ms(t);
+	return tree_is_comparing(t) ? 0 : ms;
+}
