@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tree_world.h - a tree over a world, with a watcher that the test plays itself.
+ *
+ * The watcher knows which inodes are watched. world_notice() looks which inodes of the
+ * upper layer changed or went since the last time and marks those that are watched: what
+ * the kernel side would do.
+ */
+#ifndef TREE_WORLD_H
+#define TREE_WORLD_H
+
+#include "layer_world.h"
+
+#include <search.h>
+
+#include "ledger/tree.h"
+
+struct change_seen {
+	unsigned bits;
+	enum tree_verdict before, after;
+	char *path, *old_path;
+	uint64_t writer;
+};
+
+struct watched {
+	uint64_t ino;
+	long slot;
+};
+
+struct tree_world {
+	struct world w;
+	struct tree *tree;
+
+	void *watched; /* tsearch tree of struct watched */
+	size_t watched_len, watched_max;
+	long next_slot;
+	unsigned wrong_unwatches;
+	void (*on_watch)(struct tree_world *tw, uint64_t ino);
+
+	struct change_seen *changes;
+	size_t changes_len;
+
+	struct stat *before; /* of world_notice() */
+	size_t before_len;
+	struct tree_cause cause;
+};
+
+static inline int watched_order(const void *a, const void *b)
+{
+	uint64_t x = ((const struct watched *)a)->ino, y = ((const struct watched *)b)->ino;
+
+	return (x > y) - (x < y);
+}
+
+static inline bool is_watched(struct tree_world *tw, uint64_t ino)
+{
+	struct watched key = {.ino = ino};
+
+	return tfind(&key, &tw->watched, watched_order);
+}
+
+static inline long test_watch(void *arg, uint32_t dev, uint64_t ino)
+{
+	struct tree_world *tw = arg;
+	struct watched *new;
+
+	(void)dev;
+	assert_false(is_watched(tw, ino));
+	if (tw->watched_max && tw->watched_len >= tw->watched_max)
+		return -ENOSPC;
+	new = calloc(1, sizeof(*new));
+	new->ino = ino;
+	new->slot = tw->next_slot++;
+	tsearch(new, &tw->watched, watched_order);
+	tw->watched_len++;
+	if (tw->on_watch)
+		tw->on_watch(tw, ino);
+	return new->slot;
+}
+
+static inline void test_unwatch(void *arg, uint32_t dev, uint64_t ino, long slot)
+{
+	struct tree_world *tw = arg;
+	struct watched key = {.ino = ino}, **found, *old;
+
+	(void)dev;
+	found = tfind(&key, &tw->watched, watched_order);
+	if (!found || (*found)->slot != slot) {
+		tw->wrong_unwatches++;
+		return;
+	}
+	old = *found;
+	tdelete(&key, &tw->watched, watched_order);
+	free(old);
+	tw->watched_len--;
+}
+
+static inline void test_on_change(const struct tree_change *change, void *arg)
+{
+	struct tree_world *tw = arg;
+	struct strbuf path = STRBUF_INIT;
+	struct tree_node_info info;
+	struct change_seen *seen;
+
+	tree_node_info(change->node, &info);
+	tree_node_path(change->node, &path);
+	tw->changes = reallocarray(tw->changes, tw->changes_len + 1, sizeof(*tw->changes));
+	seen = &tw->changes[tw->changes_len++];
+	*seen = (struct change_seen){
+		.bits = change->bits,
+		.before = change->before,
+		.after = info.verdict,
+		.path = strbuf_take(&path),
+		.old_path = change->old_path ? strdup(change->old_path) : NULL,
+		.writer = change->cause.writer,
+	};
+}
+
+static inline void forget_changes(struct tree_world *tw)
+{
+	while (tw->changes_len) {
+		tw->changes_len--;
+		free(tw->changes[tw->changes_len].path);
+		free(tw->changes[tw->changes_len].old_path);
+	}
+}
+
+/* The last change reported for @path that has all of @bits. NULL: none. */
+static inline const struct change_seen *find_change(struct tree_world *tw, const char *path,
+						    unsigned bits)
+{
+	size_t i;
+
+	for (i = tw->changes_len; i-- > 0;) {
+		if (!strcmp(tw->changes[i].path, path) && (tw->changes[i].bits & bits) == bits)
+			return &tw->changes[i];
+	}
+	return NULL;
+}
+
+/* Work until nothing is left, waiting for what is delayed. */
+static inline void settle(struct tree_world *tw)
+{
+	int ms;
+
+	while ((ms = tree_work(tw->tree, 0)) >= 0)
+		usleep((unsigned)ms * 1000 + 100);
+	assert_true(tree_is_settled(tw->tree));
+}
+
+static inline void open_tree(struct tree_world *tw, uint64_t max_files)
+{
+	struct tree_options o = {
+		.upper = tw->w.upper,
+		.stack = world_stack(&tw->w),
+		.watcher = {test_watch, test_unwatch, tw},
+		.limits = {max_files, 1 << 20},
+		.on_change = test_on_change,
+		.arg = tw,
+		.events_complete = true,
+		.fs_type = "ext4",
+	};
+
+	assert_int_equal(tree_open(&o, &tw->tree), 0);
+}
+
+/* Layers only: fill them, then open_tree(). */
+static inline void tree_world_make(struct tree_world *tw, size_t lowers_len)
+{
+	*tw = (struct tree_world){0};
+	world_make(&tw->w, lowers_len);
+}
+
+static inline void close_tree(struct tree_world *tw)
+{
+	tw->tree = tree_free(tw->tree);
+	assert_int_equal(tw->watched_len, 0);
+	assert_int_equal(tw->wrong_unwatches, 0);
+	forget_changes(tw);
+	free(tw->changes);
+	tw->changes = NULL;
+}
+
+static inline void tree_world_remove(struct tree_world *tw)
+{
+	close_tree(tw);
+	free(tw->before);
+	world_remove(&tw->w);
+}
+
+/* --- what changed on disk */
+
+static struct stat *notice_now;
+static size_t notice_len, notice_size;
+
+static inline int notice_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)path;
+	(void)type;
+	(void)ftw;
+	if (notice_len == notice_size) {
+		notice_size = notice_size ? notice_size * 2 : 256;
+		notice_now = reallocarray(notice_now, notice_size, sizeof(*notice_now));
+	}
+	notice_now[notice_len++] = *st;
+	return 0;
+}
+
+static inline int stat_order(const void *a, const void *b)
+{
+	ino_t x = ((const struct stat *)a)->st_ino, y = ((const struct stat *)b)->st_ino;
+
+	return (x > y) - (x < y);
+}
+
+static inline bool differs(const struct stat *a, const struct stat *b)
+{
+	return a->st_ctim.tv_sec != b->st_ctim.tv_sec || a->st_ctim.tv_nsec != b->st_ctim.tv_nsec ||
+	       a->st_mtim.tv_nsec != b->st_mtim.tv_nsec || a->st_nlink != b->st_nlink ||
+	       a->st_size != b->st_size;
+}
+
+/* Mark what is watched and has changed since the last call. Returns how many. */
+static inline size_t notice(struct tree_world *tw)
+{
+	size_t i, marked = 0;
+	struct stat *old;
+
+	notice_now = NULL;
+	notice_len = notice_size = 0;
+	nftw(tw->w.upper, notice_one, 16, FTW_PHYS);
+	if (notice_len)
+		qsort(notice_now, notice_len, sizeof(*notice_now), stat_order);
+	for (i = 0; i < notice_len; i++) {
+		old = tw->before ? bsearch(&notice_now[i], tw->before, tw->before_len,
+					   sizeof(*old), stat_order) :
+				   NULL;
+		if ((!old || differs(old, &notice_now[i])) && is_watched(tw, notice_now[i].st_ino)) {
+			tree_mark(tw->tree, notice_now[i].st_ino, &tw->cause, 0);
+			marked++;
+		}
+	}
+	for (i = 0; i < tw->before_len; i++) {
+		old = &tw->before[i];
+		if (!bsearch(old, notice_now, notice_len, sizeof(*old), stat_order) &&
+		    is_watched(tw, old->st_ino)) {
+			tree_mark(tw->tree, old->st_ino, &tw->cause, 0);
+			marked++;
+		}
+	}
+	free(tw->before);
+	tw->before = notice_now;
+	tw->before_len = notice_len;
+	return marked;
+}
+
+/* Notice, settle, and check the tree against the disk. */
+static inline void catch_up(struct tree_world *tw)
+{
+	struct strbuf report = STRBUF_INIT;
+
+	notice(tw);
+	settle(tw);
+	if (tree_verify(tw->tree, &report))
+		fail_msg("%s", strbuf_str(&report));
+	strbuf_done(&report);
+}
+
+static inline void start(struct tree_world *tw)
+{
+	open_tree(tw, 100000);
+	settle(tw);
+	notice(tw);
+	settle(tw);
+	forget_changes(tw);
+}
+
+static inline int tree_line_add(const struct tree_line *line, void *arg)
+{
+	return line_add(tree_verdict_letter(line->verdict), line->path, line->path_len, arg);
+}
+
+static inline char *tree_text(struct tree_world *tw, bool all)
+{
+	struct line_set set = {0};
+
+	assert_int_equal(tree_foreach(tw->tree, all, tree_line_add, &set), 0);
+	return line_text(&set);
+}
+
+static inline void assert_lines(struct tree_world *tw, const char *expected)
+{
+	char *text = tree_text(tw, false);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static inline char *upper(struct tree_world *tw, const char *path)
+{
+	return world_path(&tw->w, "upper/%s", path);
+}
+
+#endif /* TREE_WORLD_H */

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * docker.c - the containers of one dockerd, from its --data-root.
+ *
+ *	containers/<id>/{config.v2,hostconfig}.json	 who it is
+ *	image/<driver>/layerdb/mounts/<id>/mount-id	 which layer it has
+ *	<driver>/<mount-id>/{diff,work,lower}		 that layer
+ *	image/<driver>/imagedb/content/sha256/<image>	 when its image was made
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "base/clock.h"
+#include "container/mountinfo.h"
+#include "container/source.h"
+
+#define MOUNT_ID_MAX 256
+#define KNOWN_MOUNTS_MAX 65536
+#define MOUNTS_MAX 512
+
+/* A mount id once read; they never change during a container's life. */
+struct known_mount {
+	UT_hash_handle hh_mount, hh_id;
+	char mount_id[MOUNT_ID_MAX];
+	char id[CONTAINER_ID_MAX];
+};
+
+struct docker {
+	struct known_mount *by_mount, *by_id;
+};
+
+static int list_ids(struct source *s, source_key_fn fn, void *arg)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+
+	return hostfs_foreach_name(s->fs, source_path(&path, s, "containers", NULL), fn, arg);
+}
+
+struct id_filter {
+	source_key_fn fn;
+	void *arg;
+};
+
+static int only_ids(const char *name, void *arg)
+{
+	const struct id_filter *filter = arg;
+
+	return source_is_hex_id(name) ? filter->fn(name, filter->arg) : 0;
+}
+
+static int docker_list(struct source *s, source_key_fn fn, void *arg)
+{
+	return list_ids(s, only_ids, &(struct id_filter){fn, arg});
+}
+
+static uint64_t docker_stamp(struct source *s, const char *key)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	uint64_t stamp;
+
+	if (!source_is_hex_id(key))
+		return 0;
+	stamp = hostfs_stamp(s->fs, source_path(&path, s, "containers", key, "config.v2.json", NULL), 0);
+	if (!stamp)
+		return 0;
+	return hostfs_stamp(s->fs, source_path(&path, s, "containers", key, "hostconfig.json", NULL),
+			    stamp);
+}
+
+/* Docker writes year 1 for "never". */
+static uint64_t time_of(const json_t *object, const char *key)
+{
+	const char *text = json_text(object, key);
+	uint64_t ns;
+
+	if (!text || !strncmp(text, "0001-", 5) || clock_parse_rfc3339(text, &ns))
+		return 0;
+	return ns;
+}
+
+static void take_state(const json_t *state, struct container *c)
+{
+	json_int_t pid = json_integer_value(json_object_get(state, "Pid"));
+
+	c->started_wall_ns = time_of(state, "StartedAt");
+	c->finished_wall_ns = time_of(state, "FinishedAt");
+	if (json_is_true(json_object_get(state, "Running"))) {
+		c->state = json_is_true(json_object_get(state, "Paused")) ? CONTAINER_PAUSED
+									  : CONTAINER_RUNNING;
+		if (pid > 0 && pid <= INT32_MAX)
+			c->pid = (pid_t)pid;
+	} else {
+		c->state = c->started_wall_ns ? CONTAINER_EXITED : CONTAINER_CREATED;
+	}
+}
+
+static int take_mount(const json_t *point, const char *destination, struct container_mount *m)
+{
+	const char *type = json_text(point, "Type"), *source = json_text(point, "Source");
+
+	m->kind = type && !strcmp(type, "tmpfs") ? MOUNT_TMPFS : MOUNT_VOLUME;
+	m->destination = strdup(destination);
+	if (!m->destination)
+		return -ENOMEM;
+	if (m->kind == MOUNT_VOLUME && source && *source == '/' && !source_set(&m->source, source))
+		return -ENOMEM;
+	m->read_only = json_is_false(json_object_get(point, "RW"));
+	return 0;
+}
+
+static int take_mounts(json_t *points, struct container *c)
+{
+	const char *destination;
+	json_t *point;
+	int err;
+
+	if (!json_object_size(points))
+		return 0;
+	c->mounts = calloc(json_object_size(points), sizeof(*c->mounts));
+	if (!c->mounts)
+		return -ENOMEM;
+	json_object_foreach (points, destination, point) {
+		if (c->mounts_len >= MOUNTS_MAX || *destination != '/')
+			continue;
+		err = take_mount(point, destination, &c->mounts[c->mounts_len++]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static bool take_config(const json_t *json, struct container *c)
+{
+	const char *name = json_text(json, "Name");
+
+	c->created_wall_ns = time_of(json, "Created");
+	c->restart_count = (unsigned)json_integer_value(json_object_get(json, "RestartCount"));
+	take_state(json_object_get(json, "State"), c);
+	if (name && *name == '/')
+		name++;
+	return source_set(&c->name, name) &&
+	       source_set(&c->image, json_text(json_object_get(json, "Config"), "Image")) &&
+	       source_set(&c->image_id, json_text(json, "Image")) &&
+	       !take_mounts(json_object_get(json, "MountPoints"), c);
+}
+
+static void take_image_time(struct source *s, const char *driver, struct container *c)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT, why = STRBUF_INIT;
+	json_t *json;
+
+	if (!c->image_id || strncmp(c->image_id, "sha256:", 7) != 0 ||
+	    !source_is_hex_id(c->image_id + 7))
+		return;
+	source_path(&path, s, "image", driver, "imagedb/content/sha256", c->image_id + 7, NULL);
+	if (hostfs_read_json(s->fs, strbuf_str(&path), &why, &json))
+		return;
+	c->image_created_wall_ns = time_of(json, "created");
+	json_decref(json);
+}
+
+/* The mount id of @id, or -ENOENT. */
+static int read_mount_id(struct source *s, const char *driver, const char *id,
+			 char ret[MOUNT_ID_MAX])
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT, text = STRBUF_INIT;
+	int err;
+
+	source_path(&path, s, "image", driver, "layerdb/mounts", id, "mount-id", NULL);
+	err = hostfs_read(s->fs, strbuf_str(&path), MOUNT_ID_MAX - 1, &text);
+	if (err)
+		return err;
+	if (!source_is_name(strbuf_str(&text)))
+		return -EBADMSG;
+	snprintf(ret, MOUNT_ID_MAX, "%s", strbuf_str(&text));
+	return 0;
+}
+
+static int take_layer(struct source *s, const char *driver, struct container *c)
+{
+	auto_strbuf struct strbuf home = STRBUF_INIT;
+	char mount_id[MOUNT_ID_MAX];
+	int err;
+
+	err = read_mount_id(s, driver, c->id, mount_id);
+	if (!err)
+		err = source_read_layer(s->fs, source_path(&home, s, driver, NULL), mount_id,
+					&c->overlay);
+	return err;
+}
+
+/* Drivers without an upper directory are said so; of overlayfs snapshots the mount tells. */
+static bool take_driver(struct source *s, const char *driver, struct container *c)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	int err;
+
+	if (!driver || !source_is_name(driver))
+		return true;
+	if (!strcmp(driver, "overlay2") || !strcmp(driver, "overlay")) {
+		take_image_time(s, driver, c);
+		err = take_layer(s, driver, c);
+		if (err)
+			strbuf_addf(&text, "docker's record of the layer cannot be read: %s",
+				    strerror(-err));
+	} else if (strcmp(driver, "overlayfs") != 0) {
+		strbuf_addf(&text, "storage driver %s has no upper directory", driver);
+	}
+	return !text.len || source_set(&c->storage_error, strbuf_str(&text));
+}
+
+static void take_host_config(struct source *s, const char *id, struct container *c)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT, why = STRBUF_INIT;
+	json_t *json;
+
+	source_path(&path, s, "containers", id, "hostconfig.json", NULL);
+	if (hostfs_read_json(s->fs, strbuf_str(&path), &why, &json))
+		return;
+	c->privileged = json_is_true(json_object_get(json, "Privileged"));
+	c->overlay.read_only = json_is_true(json_object_get(json, "ReadonlyRootfs"));
+	json_decref(json);
+}
+
+static int docker_read(struct source *s, const char *key, struct strbuf *why, struct container **ret)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	struct container *c;
+	json_t *json;
+	bool ok;
+	int err;
+
+	if (!source_is_hex_id(key))
+		return -ENOENT;
+	source_path(&path, s, "containers", key, "config.v2.json", NULL);
+	err = hostfs_read_json(s->fs, strbuf_str(&path), why, &json);
+	if (err)
+		return err;
+	c = container_new(key, "docker");
+	ok = c && take_config(json, c) && take_driver(s, json_text(json, "Driver"), c);
+	if (ok)
+		take_host_config(s, key, c);
+	json_decref(json);
+	if (!ok) {
+		container_free(c);
+		return -ENOMEM;
+	}
+	*ret = c;
+	return 0;
+}
+
+static void docker_watches(struct source *s, const char *key, source_watch_fn fn, void *arg)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+
+	if (key)
+		fn(source_path(&path, s, "containers", key, NULL), key, arg);
+	else
+		fn(source_path(&path, s, "containers", NULL), "", arg);
+}
+
+static void forget(struct docker *d, struct known_mount *known)
+{
+	HASH_DELETE(hh_mount, d->by_mount, known);
+	HASH_DELETE(hh_id, d->by_id, known);
+	free(known);
+}
+
+static void forget_all(struct docker *d)
+{
+	struct known_mount *known, *next;
+
+	HASH_ITER (hh_mount, d->by_mount, known, next)
+		forget(d, known);
+}
+
+static void docker_done(struct source *s)
+{
+	if (!s->priv)
+		return;
+	forget_all(s->priv);
+	free(s->priv);
+	s->priv = NULL;
+}
+
+struct mount_search {
+	struct source *s;
+	struct docker *d;
+	const char *driver;
+};
+
+static int learn_mount(const char *name, void *arg)
+{
+	struct mount_search *search = arg;
+	struct docker *d = search->d;
+	struct known_mount *known, *same;
+
+	HASH_FIND(hh_id, d->by_id, name, strlen(name), known);
+	if (known || !source_is_hex_id(name) || HASH_CNT(hh_id, d->by_id) >= KNOWN_MOUNTS_MAX)
+		return 0;
+	known = calloc(1, sizeof(*known));
+	if (!known)
+		return -ENOMEM;
+	snprintf(known->id, sizeof(known->id), "%s", name);
+	if (read_mount_id(search->s, search->driver, name, known->mount_id)) {
+		free(known);
+		return 0;
+	}
+	HASH_FIND(hh_mount, d->by_mount, known->mount_id, strlen(known->mount_id), same);
+	if (same)
+		forget(d, same);
+	HASH_ADD(hh_mount, d->by_mount, mount_id, strlen(known->mount_id), known);
+	HASH_ADD(hh_id, d->by_id, id, strlen(known->id), known);
+	return 0;
+}
+
+/* A container that was removed leaves the table when its answer is asked for. */
+static struct known_mount *still_known(struct mount_search *search, const char *mount_id)
+{
+	struct known_mount *known;
+	char now[MOUNT_ID_MAX];
+
+	HASH_FIND(hh_mount, search->d->by_mount, mount_id, strlen(mount_id), known);
+	if (!known)
+		return NULL;
+	if (!read_mount_id(search->s, search->driver, known->id, now) && !strcmp(now, mount_id))
+		return known;
+	forget(search->d, known);
+	return NULL;
+}
+
+int docker_find_mount(struct source *s, const char *driver, const char *mount_id,
+		      char ret[CONTAINER_ID_MAX])
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	struct mount_search search = {s, NULL, driver};
+	struct known_mount *known;
+
+	if (!s->priv)
+		s->priv = calloc(1, sizeof(struct docker));
+	search.d = s->priv;
+	if (!search.d || strlen(mount_id) >= MOUNT_ID_MAX)
+		return -ENOENT;
+	known = still_known(&search, mount_id);
+	if (!known) {
+		if (HASH_CNT(hh_id, search.d->by_id) >= KNOWN_MOUNTS_MAX)
+			forget_all(search.d);
+		source_path(&path, s, "image", driver, "layerdb/mounts", NULL);
+		hostfs_foreach_name(s->fs, strbuf_str(&path), learn_mount, &search);
+		HASH_FIND(hh_mount, search.d->by_mount, mount_id, strlen(mount_id), known);
+	}
+	if (!known)
+		return -ENOENT;
+	snprintf(ret, CONTAINER_ID_MAX, "%s", known->id);
+	return 0;
+}
+
+const struct source_ops docker_source_ops = {
+	.kind = "docker",
+	.rank = RANK_RUNTIME,
+	.list = docker_list,
+	.stamp = docker_stamp,
+	.read = docker_read,
+	.watches = docker_watches,
+	.done = docker_done,
+};

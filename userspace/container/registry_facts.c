@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * registry_facts.c - what each source said, and of whom.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "container/registry_internal.h"
+
+static char *facts_name(const struct source *s, const char *key)
+{
+	struct strbuf name = STRBUF_INIT;
+
+	strbuf_addf(&name, "%p %s", (const void *)s, key);
+	return strbuf_take(&name);
+}
+
+struct facts *facts_find(const struct registry *r, const struct source *s, const char *key)
+{
+	auto_free char *name = facts_name(s, key);
+	struct facts *f = NULL;
+
+	if (name)
+		HASH_FIND_STR(r->facts, name, f);
+	return f;
+}
+
+static struct facts *facts_new(struct registry *r, struct source *s, const char *key,
+			       enum facts_rank rank)
+{
+	struct facts *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->source = s;
+	f->rank = rank;
+	f->name = facts_name(s, key);
+	f->key = strdup(key);
+	if (!f->name || !f->key) {
+		free(f->name);
+		free(f->key);
+		free(f);
+		return NULL;
+	}
+	HASH_ADD_KEYPTR(hh, r->facts, f->name, strlen(f->name), f);
+	if (s)
+		s->containers++;
+	return f;
+}
+
+static void unlink_from_entry(struct registry *r, struct facts *f)
+{
+	struct facts **at;
+
+	if (!f->entry)
+		return;
+	for (at = &f->entry->facts; *at; at = &(*at)->next) {
+		if (*at != f)
+			continue;
+		*at = f->next;
+		break;
+	}
+	entry_touch(r, f->entry);
+	f->entry = NULL;
+	f->next = NULL;
+}
+
+static void link_to_entry(struct registry *r, struct facts *f, struct entry *e)
+{
+	struct facts **at = &e->facts;
+
+	while (*at && (*at)->rank <= f->rank)
+		at = &(*at)->next;
+	f->next = *at;
+	*at = f;
+	f->entry = e;
+	entry_touch(r, e);
+}
+
+/* Device and inode of the volumes, while the container is not running yet. */
+static void stat_mounts(const struct registry *r, struct container *said)
+{
+	struct container_mount *m;
+	struct stat st;
+
+	for (size_t i = 0; i < said->mounts_len; i++) {
+		m = &said->mounts[i];
+		if (!m->source || m->root_ino || hostfs_stat(&r->fs, m->source, &st))
+			continue;
+		m->dev = file_kernel_dev(st.st_dev);
+		m->root_ino = st.st_ino;
+	}
+}
+
+int facts_put(struct registry *r, struct source *s, const char *key, enum facts_rank rank,
+	      struct container *said, struct facts **ret)
+{
+	struct facts *f = facts_find(r, s, key);
+	struct entry *e = said ? entry_get(r, said->id) : NULL;
+
+	if (said && !e) {
+		container_free(said);
+		return -ENOSPC;
+	}
+	if (!f)
+		f = facts_new(r, s, key, rank);
+	if (!f) {
+		container_free(said);
+		return -ENOMEM;
+	}
+	if (said) {
+		stat_mounts(r, said);
+		container_free(f->said);
+		f->said = said;
+		if (f->entry != e) {
+			unlink_from_entry(r, f);
+			link_to_entry(r, f, e);
+		}
+		entry_touch(r, e);
+	}
+	if (ret)
+		*ret = f;
+	return 0;
+}
+
+void facts_drop(struct registry *r, struct facts *f)
+{
+	unlink_from_entry(r, f);
+	HASH_DEL(r->facts, f);
+	if (f->source && f->source->containers)
+		f->source->containers--;
+	container_free(f->said);
+	free(f->name);
+	free(f->key);
+	free(f);
+}

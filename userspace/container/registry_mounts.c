@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * registry_mounts.c - whose a mounted overlay is.
+ *
+ * The place of a mount tells docker's, podman's and containerd's at once. Any other
+ * overlay is a candidate until a state file, a cgroup or a task names it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "container/mountinfo.h"
+#include "container/overlay_owner.h"
+#include "container/registry_internal.h"
+
+#define TRIES_MAX 6
+
+static const char *runtime_of_space(const char *space)
+{
+	if (!strcmp(space, "moby"))
+		return "docker";
+	return !strcmp(space, "k8s.io") ? "cri" : "containerd";
+}
+
+void mounts_attach(struct registry *r, struct super *s, struct entry *e)
+{
+	struct entry *before = s->entry;
+
+	if (before == e)
+		return;
+	if (before) {
+		before->super = NULL;
+		entry_touch(r, before);
+	}
+	if (e->super)
+		e->super->entry = NULL;
+	s->entry = e;
+	e->super = s;
+	e->retry_step = 0;
+	entry_retry(e);
+	entry_touch(r, e);
+}
+
+static void attach_id(struct registry *r, struct super *s, const char *id, const char *runtime)
+{
+	struct entry *e = entry_get(r, id);
+
+	if (!e)
+		return;
+	e->runtime_hint = runtime;
+	mounts_attach(r, s, e);
+	sources_refresh_id(r, id);
+	task_update(r, e);
+}
+
+/* docker's or containers-storage's directory, by the files beside the layers. */
+static struct source *store_of(struct registry *r, const char *parent, const char *driver)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT, by = STRBUF_INIT;
+	struct source *s = source_find(r, "docker", parent);
+	struct stat st;
+
+	if (!s)
+		s = source_find(r, "podman", parent);
+	if (s && s->readable)
+		return s;
+	strbuf_addf(&by, "overlay mounted below %s", parent);
+	strbuf_addf(&path, "%s/image/%s/layerdb", parent, driver);
+	if (!hostfs_stat(&r->fs, strbuf_str(&path), &st))
+		return source_add(r, "docker", parent, strbuf_str(&by));
+	strbuf_reset(&path);
+	strbuf_addf(&path, "%s/%s-containers", parent, driver);
+	if (!hostfs_stat(&r->fs, strbuf_str(&path), &st))
+		return source_add(r, "podman", parent, strbuf_str(&by));
+	return NULL;
+}
+
+static bool resolve_store(struct registry *r, struct super *s, const struct overlay_owner *owner)
+{
+	auto_free char *parent = strdup(owner->home);
+	char *slash = parent ? strrchr(parent, '/') : NULL;
+	char id[CONTAINER_ID_MAX];
+	struct source *store;
+	bool is_docker;
+
+	if (!slash || slash == parent)
+		return false;
+	*slash = '\0';
+	store = store_of(r, parent, slash + 1);
+	if (!store)
+		return false;
+	is_docker = store->ops == &docker_source_ops;
+	if (is_docker ? docker_find_mount(store, slash + 1, owner->name, id)
+		      : podman_find_layer(store, owner->name, id))
+		return false;
+	attach_id(r, s, id, is_docker ? "docker" : "podman");
+	return true;
+}
+
+static bool resolve_task(struct registry *r, struct super *s, const struct overlay_owner *owner)
+{
+	auto_strbuf struct strbuf by = STRBUF_INIT, key = STRBUF_INIT;
+	struct source *source;
+
+	strbuf_addf(&by, "overlay mounted below %s", owner->home);
+	strbuf_addf(&key, "%s/%s", owner->space, owner->name);
+	source = source_add(r, "containerd", owner->home, strbuf_str(&by));
+	attach_id(r, s, owner->name, runtime_of_space(owner->space));
+	if (source && s->entry)
+		source_refresh(r, source, strbuf_str(&key));
+	return s->entry;
+}
+
+static bool resolve_docker_id(struct registry *r, struct super *s,
+			      const struct overlay_owner *owner)
+{
+	source_add(r, "docker", owner->home, "container mounted below it");
+	attach_id(r, s, owner->name, "docker");
+	return s->entry;
+}
+
+static bool is_mounted_at(const struct super *s, const char *path)
+{
+	for (size_t i = 0; i < s->mount_points_len; i++) {
+		if (!strcmp(s->mount_points[i], path))
+			return true;
+	}
+	return false;
+}
+
+/* The root file system that runc's or crun's state names. */
+static const char *rootfs_of(const struct entry *e)
+{
+	for (const struct facts *f = e->facts; f; f = f->next) {
+		if (f->said && f->said->overlay.merged)
+			return f->said->overlay.merged;
+	}
+	return NULL;
+}
+
+static bool resolve_by_state(struct registry *r, struct super *s)
+{
+	struct entry *e, *next;
+	const char *rootfs;
+
+	HASH_ITER (hh, r->entries, e, next) {
+		rootfs = e->super ? NULL : rootfs_of(e);
+		if (!rootfs || !is_mounted_at(s, rootfs))
+			continue;
+		mounts_attach(r, s, e);
+		task_update(r, e);
+		return true;
+	}
+	return false;
+}
+
+static bool has_upper(const struct entry *e, const char *upper)
+{
+	for (const struct facts *f = e->facts; f; f = f->next) {
+		if (f->said && f->said->overlay.upper && !strcmp(f->said->overlay.upper, upper))
+			return true;
+	}
+	return e->reported && e->reported->overlay.upper &&
+	       !strcmp(e->reported->overlay.upper, upper);
+}
+
+bool mounts_resolve_by_upper(struct registry *r, struct super *s)
+{
+	struct entry *e, *next;
+
+	HASH_ITER (hh, r->entries, e, next) {
+		if (!s->overlay.upper || e->super || !has_upper(e, s->overlay.upper))
+			continue;
+		mounts_attach(r, s, e);
+		task_update(r, e);
+		return true;
+	}
+	return false;
+}
+
+void mounts_claim(struct registry *r, struct entry *e)
+{
+	const char *rootfs = e->super ? NULL : rootfs_of(e);
+	struct super *s = rootfs ? mount_table_find_point(&r->mounts, rootfs) : NULL;
+
+	/* A layer used again under another id is the new one's, when the old one ended. */
+	if (s && (!s->entry || (!s->entry->task_alive && !s->entry->facts)))
+		mounts_attach(r, s, e);
+	else if (rootfs)
+		entry_retry(e);
+}
+
+/* Make relative layers and short links absolute directories. */
+static void settle_paths(struct registry *r, struct super *s)
+{
+	struct overlay_owner owner;
+
+	if (!s->overlay.merged)
+		return;
+	overlay_owner_parse(s->overlay.merged, &owner);
+	if (owner.kind != OWNER_LAYER_STORE)
+		return;
+	if (mountinfo_overlay_is_relative(&s->overlay))
+		mountinfo_overlay_resolve(&s->overlay, owner.home);
+	source_resolve_links(&r->fs, owner.home, &s->overlay);
+}
+
+static void resolve(struct registry *r, struct super *s)
+{
+	struct overlay_owner owner;
+	bool found = false;
+
+	s->tries++;
+	s->is_ignored = s->mount_points_len > 0;
+	for (size_t i = 0; i < s->mount_points_len && !found; i++) {
+		overlay_owner_parse(s->mount_points[i], &owner);
+		s->is_ignored &= owner.kind == OWNER_IGNORED;
+		if (owner.kind == OWNER_LAYER_STORE)
+			found = resolve_store(r, s, &owner);
+		else if (owner.kind == OWNER_TASK)
+			found = resolve_task(r, s, &owner);
+		else if (owner.kind == OWNER_DOCKER_ID)
+			found = resolve_docker_id(r, s, &owner);
+	}
+	if (!found && !s->is_ignored && !resolve_by_state(r, s))
+		mounts_resolve_by_upper(r, s);
+}
+
+static void on_mounted(struct super *s, void *arg)
+{
+	if (s->points_known == 0)
+		settle_paths(arg, s);
+	if (!s->entry)
+		resolve(arg, s);
+}
+
+static void on_unmounted(struct super *s, void *arg)
+{
+	struct registry *r = arg;
+	struct entry *e = s->entry;
+
+	if (!e)
+		return;
+	e->super = NULL;
+	s->entry = NULL;
+	e->retry_step = 0;
+	entry_retry(e);
+	entry_touch(r, e);
+	task_update(r, e);
+}
+
+void mounts_resolve_candidates(struct registry *r)
+{
+	struct super *s, *next;
+
+	HASH_ITER (hh, r->mounts.supers, s, next) {
+		if (!s->entry && !s->is_ignored && !s->is_private && s->tries < TRIES_MAX)
+			resolve(r, s);
+	}
+}
+
+void mounts_drop_private(struct registry *r, struct super *s)
+{
+	struct mount_table_events events = {on_mounted, on_unmounted, r};
+
+	mount_table_drop(&r->mounts, s, &events);
+}
+
+int mounts_look(struct registry *r, bool force)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct mount_table_events events = {on_mounted, on_unmounted, r};
+	int err;
+
+	if (!watch_mounts_changed(r->watch) && !force)
+		return 0;
+	r->host_is_read = false;
+	err = watch_read_mounts(r->watch, &text);
+	if (!err && text.len)
+		err = mount_table_update(&r->mounts, text.data, &events);
+	if (err) {
+		r->mount_errors++;
+		source_set(&r->mount_error, strerror(-err));
+	}
+	return err;
+}

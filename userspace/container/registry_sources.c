@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * registry_sources.c - the runtimes' directories: found, listed, read, watched.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "container/registry_internal.h"
+#include "container/sandbox.h"
+
+static const struct source_ops *const all_ops[] = {
+	&docker_source_ops, &podman_source_ops, &containerd_source_ops,
+	&oci_source_ops,    &lxc_source_ops,	&nspawn_source_ops,
+	&sandbox_source_ops,
+};
+
+static const struct source_ops *ops_of(const char *kind)
+{
+	if (!strcmp(kind, "crun"))
+		kind = "runc";
+	if (!strcmp(kind, "cri-o") || !strcmp(kind, "crio"))
+		kind = "podman";
+	for (size_t i = 0; i < sizeof(all_ops) / sizeof(all_ops[0]); i++) {
+		if (!strcmp(all_ops[i]->kind, kind))
+			return all_ops[i];
+	}
+	return NULL;
+}
+
+static void fail(struct source *s, const char *sentence)
+{
+	s->errors++;
+	source_set(&s->last_error, sentence);
+}
+
+struct source *source_find(const struct registry *r, const char *kind, const char *root)
+{
+	const struct source_ops *ops = ops_of(kind);
+	struct source *s;
+
+	for (s = r->sources; s; s = s->next) {
+		if (s->ops == ops && !strcmp(s->root, root))
+			return s;
+	}
+	return NULL;
+}
+
+static struct source *source_new(struct registry *r, const struct source_ops *ops, char *root,
+				 const char *found_by)
+{
+	struct source *s = calloc(1, sizeof(*s)), **at = &r->sources;
+
+	if (!s)
+		return NULL;
+	s->ops = ops;
+	s->fs = &r->fs;
+	s->discover = source_discovered;
+	s->discover_arg = r;
+	s->found_by = strdup(found_by);
+	if (!s->found_by) {
+		free(s);
+		return NULL;
+	}
+	s->root = root;
+	while (*at)
+		at = &(*at)->next;
+	*at = s;
+	r->sources_len++;
+	return s;
+}
+
+/* userns-remap puts everything one directory deeper: <root>/<uid>.<gid>. */
+static int add_remapped(const char *name, void *arg)
+{
+	const struct source *s = arg;
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	size_t digits = strspn(name, "0123456789");
+
+	if (!digits || name[digits] != '.' || !name[digits + 1] ||
+	    name[digits + 1 + strspn(name + digits + 1, "0123456789")])
+		return 0;
+	s->discover(s->discover_arg, "docker", source_path(&path, s, name, NULL), s->found_by);
+	return 0;
+}
+
+struct source *source_add(struct registry *r, const char *kind, const char *root,
+			  const char *found_by)
+{
+	const struct source_ops *ops = ops_of(kind);
+	char *canonical = ops ? hostfs_canonical(&r->fs, root) : NULL;
+	struct source *s;
+
+	if (!ops || r->sources_len >= SOURCES_MAX) {
+		free(canonical);
+		return NULL;
+	}
+	if (!canonical)
+		canonical = strdup(root); /* not there yet: looked for again */
+	s = canonical ? source_find(r, kind, canonical) : NULL;
+	if (s || !canonical) {
+		free(canonical);
+		return s;
+	}
+	s = source_new(r, ops, canonical, found_by);
+	if (!s) {
+		free(canonical);
+		return NULL;
+	}
+	source_look(r, s);
+	if (ops == &docker_source_ops)
+		hostfs_foreach_name(&r->fs, s->root, add_remapped, s);
+	return s;
+}
+
+void source_discovered(void *arg, const char *kind, const char *root, const char *found_by)
+{
+	source_add(arg, kind, root, found_by);
+}
+
+static void add_watch(const char *path, const char *key, void *arg)
+{
+	struct source *s = arg;
+	struct registry *r = s->discover_arg;
+
+	watch_add(r->watch, s, path, key);
+}
+
+/* An unreadable file is tried again before it is called an error, and counted once. */
+static void refresh_failed(struct registry *r, struct source *s, const char *key, uint64_t stamp,
+			   const struct strbuf *why)
+{
+	struct facts *f = facts_find(r, s, key);
+
+	if (!f && facts_put(r, s, key, s->ops->rank, NULL, &f))
+		return;
+	if (f->stamp == stamp && !f->is_bad) {
+		f->is_bad = true;
+		fail(s, why->len ? strbuf_str((struct strbuf *)why) : "a state file is unreadable");
+	}
+	f->stamp = stamp;
+	f->is_seen = true;
+}
+
+void source_refresh(struct registry *r, struct source *s, const char *key)
+{
+	auto_strbuf struct strbuf why = STRBUF_INIT;
+	struct facts *f = facts_find(r, s, key);
+	struct container *said = NULL;
+	uint64_t stamp;
+	int err;
+
+	if (!f)
+		s->ops->watches(s, key, add_watch, s);
+	stamp = s->ops->stamp(s, key);
+	if (f && stamp && f->stamp == stamp && f->said) {
+		f->is_seen = true;
+		return;
+	}
+	err = stamp ? s->ops->read(s, key, &why, &said) : -ENOENT;
+	if (err == -ENOENT) {
+		if (f)
+			facts_drop(r, f);
+		return;
+	}
+	if (err) {
+		refresh_failed(r, s, key, stamp, &why);
+		return;
+	}
+	if (facts_put(r, s, key, s->ops->rank, said, &f))
+		return;
+	f->stamp = stamp;
+	f->is_seen = true;
+	f->is_bad = false;
+	f->entry->retry_step = 0;
+	mounts_claim(r, f->entry);
+	task_update(r, f->entry);
+}
+
+static int look_at_key(const char *key, void *arg)
+{
+	struct source *s = arg;
+
+	source_refresh(s->discover_arg, s, key);
+	return 0;
+}
+
+void source_look(struct registry *r, struct source *s)
+{
+	struct facts *f, *next;
+	char *canonical;
+	int err;
+
+	if (!s->readable) {
+		canonical = hostfs_canonical(&r->fs, s->root);
+		if (canonical && strcmp(canonical, s->root) != 0 &&
+		    !source_find(r, s->ops->kind, canonical))
+			source_set(&s->root, canonical);
+		free(canonical);
+	}
+	s->ops->watches(s, NULL, add_watch, s);
+	HASH_ITER (hh, r->facts, f, next) {
+		if (f->source == s)
+			f->is_seen = false;
+	}
+	err = s->ops->list(s, look_at_key, s);
+	if (err && err != -ENOENT && s->readable) {
+		fail(s, strerror(-err));
+		return; /* what was known stays until it can be read again */
+	}
+	s->readable = !err;
+	HASH_ITER (hh, r->facts, f, next) {
+		if (f->source == s && !f->is_seen)
+			facts_drop(r, f);
+	}
+}
+
+void sources_look(struct registry *r, bool all)
+{
+	for (struct source *s = r->sources; s; s = s->next) {
+		if (all || !s->readable)
+			source_look(r, s);
+	}
+}
+
+void sources_refresh_id(struct registry *r, const char *id)
+{
+	struct entry *e = entry_find(r, id);
+	struct facts *f, *next;
+
+	for (f = e ? e->facts : NULL; f; f = next) {
+		next = f->next;
+		if (f->source)
+			source_refresh(r, f->source, f->key);
+	}
+	for (struct source *s = r->sources; s; s = s->next) {
+		if (s->readable && !facts_find(r, s, id))
+			source_refresh(r, s, id);
+	}
+}
+
+static int add_user_roots(const char *name, void *arg)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	struct registry *r = arg;
+	struct stat st;
+
+	strbuf_addf(&path, "/home/%s/.local/share/containers/storage", name);
+	if (!hostfs_stat(&r->fs, strbuf_str(&path), &st))
+		source_add(r, "podman", strbuf_str(&path), "home directory");
+	return 0;
+}
+
+static int add_run_roots(const char *name, void *arg)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	struct registry *r = arg;
+
+	strbuf_addf(&path, "/run/user/%s/runc", name);
+	source_add(r, "runc", strbuf_str(&path), "default of a user");
+	strbuf_reset(&path);
+	strbuf_addf(&path, "/run/user/%s/crun", name);
+	source_add(r, "runc", strbuf_str(&path), "default of a user");
+	return 0;
+}
+
+static void add_option(struct registry *r, const char *option)
+{
+	const char *equals = strchr(option, '=');
+	auto_free char *kind = equals ? strndup(option, (size_t)(equals - option)) : NULL;
+
+	if (kind)
+		source_add(r, kind, equals + 1, "option");
+}
+
+void sources_add_defaults(struct registry *r, const struct registry_options *options)
+{
+	static const struct {
+		const char *kind, *root;
+	} defaults[] = {
+		{"docker", "/var/lib/docker"},	  {"podman", "/var/lib/containers/storage"},
+		{"containerd", "/run/containerd"}, {"containerd", "/run/k3s/containerd"},
+		{"containerd", "/run/docker/containerd/daemon"},
+		{"runc", "/run/docker/runtime-runc/moby"},
+		{"runc", "/run/runc"},		  {"runc", "/run/crun"},
+		{"lxc", "/var/lib/lxc"},	  {"nspawn", "/run/systemd/machines"},
+		{"driftwatch", SANDBOX_STATE_DIR},
+	};
+
+	for (size_t i = 0; i < options->runtime_roots_len; i++)
+		add_option(r, options->runtime_roots[i]);
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+		source_add(r, defaults[i].kind, defaults[i].root, "default");
+	hostfs_foreach_name(&r->fs, "/home", add_user_roots, r);
+	hostfs_foreach_name(&r->fs, "/run/user", add_run_roots, r);
+}
+
+void sources_done(struct registry *r)
+{
+	struct source *s, *next;
+
+	for (s = r->sources; s; s = next) {
+		next = s->next;
+		if (s->ops->done)
+			s->ops->done(s);
+		free(s->root);
+		free(s->found_by);
+		free(s->last_error);
+		free(s);
+	}
+	r->sources = NULL;
+}

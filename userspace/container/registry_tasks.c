@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * registry_tasks.c - a container's first process, and what /proc says of it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "container/cgroup_path.h"
+#include "container/mountinfo.h"
+#include "container/registry_internal.h"
+
+static const struct host_mounts *host_mounts(struct registry *r)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	if (r->host_is_read)
+		return &r->host;
+	host_mounts_done(&r->host);
+	if (!watch_read_mounts(r->watch, &text) && text.len)
+		r->host_is_read = !host_mounts_parse(text.data, &r->host);
+	return &r->host;
+}
+
+static bool lies_below(const char *path, const char *above)
+{
+	size_t len = strlen(above);
+
+	return len > 1 && !strncmp(path, above, len) && (!path[len] || path[len] == '/');
+}
+
+/* A pid in a state file may be of long ago, and be another process by now. */
+static bool is_task_of(const struct registry *r, const struct entry *e, pid_t pid)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	struct cgroup_owner owner;
+	uint32_t dev;
+
+	if (e->is_own)
+		return true;
+	if (e->super && !task_root_dev(&r->fs, pid, &dev) && dev == e->super->dev)
+		return true;
+	if (task_cgroup(&r->fs, pid, &path))
+		return false;
+	if (!cgroup_path_parse(strbuf_str(&path), &owner) && !strcmp(owner.id, e->id))
+		return true;
+	for (const struct facts *f = e->facts; f; f = f->next) {
+		if (f->source && f->source->ops == &nspawn_source_ops)
+			return true;
+		if (f->said && f->said->cgroup_path &&
+		    lies_below(strbuf_str(&path), f->said->cgroup_path))
+			return true;
+	}
+	return false;
+}
+
+static pid_t try_pid(const struct registry *r, const struct entry *e, pid_t pid, uint64_t *ret_start)
+{
+	if (pid <= 0 || task_start_ticks(&r->fs, pid, ret_start))
+		return 0;
+	if (pid == e->looked_pid && *ret_start == e->looked_start && e->task_complete)
+		return pid;
+	return is_task_of(r, e, pid) ? pid : 0;
+}
+
+/* The first process in the container's cgroup, when no file tells of one. */
+static pid_t pid_in_cgroup(struct registry *r, const struct entry *e, uint64_t *ret_start)
+{
+	static const char *const below[] = {"", "/container", "/payload", "/init.scope"};
+	auto_strbuf struct strbuf path = STRBUF_INIT, text = STRBUF_INIT;
+	pid_t pid = 0;
+
+	if (!r->cgroup_root || !e->cgroup_path)
+		return 0;
+	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]) && !pid; i++) {
+		strbuf_reset(&path);
+		strbuf_reset(&text);
+		strbuf_addf(&path, "%s%s%s/cgroup.procs", r->cgroup_root, e->cgroup_path, below[i]);
+		if (!hostfs_read(&r->fs, strbuf_str(&path), HOSTFS_FILE_MAX, &text))
+			pid = try_pid(r, e, (pid_t)strtol(strbuf_str(&text), NULL, 10), ret_start);
+	}
+	return pid;
+}
+
+static pid_t find_pid(struct registry *r, const struct entry *e, uint64_t *ret_start)
+{
+	const struct container *said[SAID_MAX];
+	size_t n = entry_said(e, said);
+	pid_t pid = 0;
+
+	/* runc knows the pid first, the runtime above it writes it down later. */
+	while (n && !pid)
+		pid = try_pid(r, e, said[--n]->pid, ret_start);
+	if (!pid && e->task_alive)
+		pid = try_pid(r, e, e->looked_pid, ret_start);
+	if (!pid)
+		pid = try_pid(r, e, e->hinted_pid, ret_start);
+	return pid ? pid : pid_in_cgroup(r, e, ret_start);
+}
+
+/* The overlay that only the container's own mount namespace shows. */
+static void adopt_private(struct registry *r, struct entry *e, struct container_overlay *overlay,
+			  pid_t pid)
+{
+	struct container_overlay copy;
+	struct super *s;
+
+	if (e->super || !overlay->dev)
+		return;
+	s = mount_table_find(&r->mounts, overlay->dev);
+	if (!s) {
+		copy = (struct container_overlay){.dev = overlay->dev};
+		s = mount_table_add_private(&r->mounts, &copy, pid);
+	}
+	if (s && !s->entry)
+		mounts_attach(r, s, e);
+}
+
+static void read_task(struct registry *r, struct entry *e, pid_t pid, uint64_t start)
+{
+	auto_strbuf struct strbuf cgroup = STRBUF_INIT;
+	struct container *task = container_new(e->id, NULL);
+	bool entered = false;
+
+	if (!task)
+		return;
+	task->pid = pid;
+	task->started_wall_ns = task_start_wall_ns(start);
+	if (task_read_mounts(&r->fs, pid, host_mounts(r), task, &entered)) {
+		container_free(task);
+		entry_retry(e);
+		return;
+	}
+	/* Relative layers are resolved where the mount point is known: by the host's view. */
+	if (mountinfo_overlay_is_relative(&task->overlay)) {
+		uint32_t dev = task->overlay.dev;
+
+		mountinfo_overlay_done(&task->overlay);
+		task->overlay.dev = dev;
+	}
+	if (!entered) {
+		/* Before it pivots, these are the host's mounts. */
+		struct container *bare = container_new(e->id, NULL);
+
+		if (bare) {
+			bare->pid = pid;
+			bare->started_wall_ns = task->started_wall_ns;
+			container_free(task);
+			task = bare;
+		}
+		entry_retry(e);
+	}
+	container_free(e->task);
+	e->task = task;
+	e->task_complete = entered;
+	e->looked_pid = pid;
+	e->looked_start = start;
+	e->task_alive = true;
+	e->seen_exit_wall_ns = 0;
+	adopt_private(r, e, &task->overlay, pid);
+	if (!task_cgroup(&r->fs, pid, &cgroup))
+		task_set_cgroup(r, e, strbuf_str(&cgroup), 0);
+	entry_touch(r, e);
+}
+
+static void task_ended(struct registry *r, struct entry *e)
+{
+	struct super *s = e->super;
+
+	if (!e->task_alive)
+		return;
+	e->task_alive = false;
+	e->hinted_pid = 0;
+	e->seen_exit_wall_ns = clock_wall_ns();
+	e->retry_step = 0;
+	entry_retry(e);
+	entry_touch(r, e);
+	if (s && s->is_private && s->pid == e->looked_pid)
+		mounts_drop_private(r, s);
+}
+
+void task_update(struct registry *r, struct entry *e)
+{
+	uint64_t start;
+	pid_t pid = find_pid(r, e, &start);
+
+	cgroup_check(r, e);
+	if (!pid) {
+		task_ended(r, e);
+		return;
+	}
+	if (pid == e->looked_pid && start == e->looked_start && e->task_alive && e->task_complete)
+		return;
+	read_task(r, e, pid, start);
+}
+
+/* A name for a container that no runtime's file tells of: its cgroup's, else its layer's. */
+static void make_id(const struct registry *r, const char *cgroup, const char *upper,
+		    char ret[CONTAINER_ID_MAX], const char **ret_runtime)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+	struct cgroup_owner owner;
+
+	*ret_runtime = "unknown";
+	if (cgroup && !cgroup_path_parse(cgroup, &owner)) {
+		snprintf(ret, CONTAINER_ID_MAX, "%s", owner.id);
+		*ret_runtime = owner.runtime;
+		return;
+	}
+	if (cgroup && !cgroup_path_name(cgroup, ret) && !entry_find(r, ret))
+		return;
+	for (const char *at = upper ? upper : ""; *at; at++)
+		hash = (hash ^ (unsigned char)*at) * 0x100000001b3ull;
+	snprintf(ret, CONTAINER_ID_MAX, "overlay-%016llx", (unsigned long long)hash);
+}
+
+static const char *cgroup_of(const struct registry *r, pid_t pid, uint64_t cgroup_id,
+			     struct strbuf *path)
+{
+	struct cgroup_seen *seen;
+
+	if (!task_cgroup(&r->fs, pid, path))
+		return strbuf_str(path);
+	HASH_FIND(hh, r->cgroups, &cgroup_id, sizeof(cgroup_id), seen);
+	return seen ? seen->path : NULL;
+}
+
+/* The overlay @overlay_dev, from the host's mounts or from those of the task. */
+static struct super *find_super(struct registry *r, pid_t pid, uint32_t overlay_dev)
+{
+	struct super *s = mount_table_find(&r->mounts, overlay_dev);
+	struct container *seen;
+	bool entered = false;
+
+	if (s)
+		return s;
+	mounts_look(r, false);
+	s = mount_table_find(&r->mounts, overlay_dev);
+	seen = s ? NULL : container_new("", NULL);
+	if (!seen)
+		return s;
+	if (!task_read_mounts(&r->fs, pid, host_mounts(r), seen, &entered) &&
+	    seen->overlay.dev == overlay_dev && seen->overlay.upper &&
+	    !mountinfo_overlay_is_relative(&seen->overlay))
+		s = mount_table_add_private(&r->mounts, &seen->overlay, pid);
+	container_free(seen);
+	return s;
+}
+
+void task_sighted(struct registry *r, pid_t pid, uint32_t overlay_dev, uint64_t cgroup_id)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	struct super *s = find_super(r, pid, overlay_dev);
+	const char *cgroup, *runtime;
+	char id[CONTAINER_ID_MAX];
+	struct entry *e;
+
+	if (!s || s->is_ignored)
+		return;
+	cgroup = cgroup_of(r, pid, cgroup_id, &path);
+	if (!s->entry && !mounts_resolve_by_upper(r, s))
+		sources_look(r, true); /* a state file that names its root may be there by now */
+	if (!s->entry) {
+		make_id(r, cgroup, s->overlay.upper, id, &runtime);
+		e = entry_get(r, id);
+		if (!e)
+			return;
+		if (!e->runtime_hint)
+			e->runtime_hint = runtime;
+		mounts_attach(r, s, e);
+	}
+	e = s->entry;
+	if (!e->task_alive)
+		e->hinted_pid = pid;
+	if (cgroup && !e->cgroup_alive)
+		task_set_cgroup(r, e, cgroup, cgroup_id);
+	task_update(r, e);
+	entry_touch(r, e);
+}

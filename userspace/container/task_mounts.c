@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * task_mounts.c - the mount table of a container's process: its root, its volumes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "container/mountinfo.h"
+#include "container/source.h"
+#include "container/task.h"
+
+#define HOST_MOUNTS_MAX 65536
+
+static int add_host_mount(const struct mountinfo_line *line, void *arg)
+{
+	struct host_mounts *mounts = arg;
+	struct host_mount *m, *grown;
+
+	if (mounts->len >= HOST_MOUNTS_MAX)
+		return 0;
+	if ((mounts->len & (mounts->len - 1)) == 0) {
+		grown = reallocarray(mounts->all, mounts->len ? 2 * mounts->len : 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		mounts->all = grown;
+	}
+	m = &mounts->all[mounts->len];
+	*m = (struct host_mount){.dev = line->dev};
+	m->root = strdup(line->root);
+	m->mount_point = strdup(line->mount_point);
+	mounts->len++;
+	return m->root && m->mount_point ? 0 : -ENOMEM;
+}
+
+int host_mounts_parse(char *text, struct host_mounts *ret)
+{
+	int err;
+
+	*ret = (struct host_mounts){0};
+	err = mountinfo_foreach(text, add_host_mount, ret, NULL);
+	if (err)
+		host_mounts_done(ret);
+	return err;
+}
+
+void host_mounts_done(struct host_mounts *mounts)
+{
+	for (size_t i = 0; i < mounts->len; i++) {
+		free(mounts->all[i].root);
+		free(mounts->all[i].mount_point);
+	}
+	free(mounts->all);
+	*mounts = (struct host_mounts){0};
+}
+
+/* @path without the directory @prefix in front; NULL when it does not lie there. */
+static const char *below(const char *path, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (!strcmp(prefix, "/"))
+		return path;
+	if (strncmp(path, prefix, len) != 0 || (path[len] && path[len] != '/'))
+		return NULL;
+	return path + len;
+}
+
+static bool is_on_host(const struct host_mounts *host, uint32_t dev)
+{
+	for (size_t i = 0; i < host->len; i++) {
+		if (host->all[i].dev == dev)
+			return true;
+	}
+	return false;
+}
+
+/* Where the host sees @root of the file system @dev; NULL when it does not. */
+static char *host_path_of(const struct host_mounts *host, uint32_t dev, const char *root)
+{
+	const struct host_mount *best = NULL;
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+
+	for (size_t i = 0; i < host->len; i++) {
+		const struct host_mount *m = &host->all[i];
+
+		if (m->dev == dev && below(root, m->root) &&
+		    (!best || strlen(m->root) > strlen(best->root)))
+			best = m;
+	}
+	if (!best)
+		return NULL;
+	if (strcmp(best->mount_point, "/") != 0)
+		strbuf_adds(&path, best->mount_point);
+	strbuf_adds(&path, strcmp(best->root, "/") ? below(root, best->root)
+						   : (strcmp(root, "/") ? root : ""));
+	if (!path.len)
+		strbuf_addc(&path, '/');
+	return strbuf_take(&path);
+}
+
+static bool is_pseudo(const char *type)
+{
+	static const char *const pseudo[] = {
+		"proc",	      "sysfs",	   "cgroup",  "cgroup2",   "devpts",	"mqueue",
+		"devtmpfs",   "securityfs", "debugfs", "tracefs",   "bpf",	"hugetlbfs",
+		"pstore",     "configfs",  "fusectl", "nsfs",	   "binfmt_misc", "efivarfs",
+		"rpc_pipefs", "autofs",	   "selinuxfs",
+	};
+
+	for (size_t i = 0; i < sizeof(pseudo) / sizeof(pseudo[0]); i++) {
+		if (!strcmp(type, pseudo[i]))
+			return true;
+	}
+	return false;
+}
+
+struct reading {
+	const struct host_mounts *host;
+	struct container *c;
+	int root_fd;
+	bool entered;
+	int err;
+};
+
+static uint64_t inode_of(int root_fd, const char *destination, uint32_t dev)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	auto_close int fd = -1;
+	struct stat st;
+
+	if (root_fd < 0)
+		return 0;
+	fd = (int)syscall(SYS_openat2, root_fd, destination, &how, sizeof(how));
+	if (fd < 0 || fstat(fd, &st) < 0 || file_kernel_dev(st.st_dev) != dev)
+		return 0;
+	return st.st_ino;
+}
+
+static int take_root(const struct mountinfo_line *line, struct reading *r)
+{
+	struct container_overlay overlay;
+	int err;
+
+	r->c->overlay.read_only = mountinfo_has_option(line->mount_options, "ro");
+	if (strcmp(line->type, "overlay") != 0) {
+		/* On a plain directory: entered when it is not the root of the file system. */
+		r->entered |= strcmp(line->root, "/") != 0 || !is_on_host(r->host, line->dev);
+		return 0;
+	}
+	r->entered = true;
+	err = mountinfo_overlay_parse(line->super_options, &overlay);
+	if (err) {
+		mountinfo_overlay_done(&overlay);
+		return err == -ENOMEM ? err : 0;
+	}
+	overlay.read_only = r->c->overlay.read_only;
+	overlay.dev = line->dev;
+	mountinfo_overlay_done(&r->c->overlay);
+	r->c->overlay = overlay;
+	return 0;
+}
+
+static int take_mount(const struct mountinfo_line *line, struct reading *r)
+{
+	struct container_mount *m = &r->c->mounts[r->c->mounts_len];
+
+	*m = (struct container_mount){.dev = line->dev};
+	m->destination = strdup(line->mount_point);
+	if (!m->destination)
+		return -ENOMEM;
+	r->c->mounts_len++;
+	m->read_only = mountinfo_has_option(line->mount_options, "ro") ||
+		       mountinfo_has_option(line->super_options, "ro");
+	if (is_pseudo(line->type)) {
+		m->kind = MOUNT_PSEUDO;
+		return 0;
+	}
+	m->root_ino = inode_of(r->root_fd, line->mount_point, line->dev);
+	if ((!strcmp(line->type, "tmpfs") || !strcmp(line->type, "ramfs")) &&
+	    !is_on_host(r->host, line->dev)) {
+		m->kind = MOUNT_TMPFS;
+		return 0;
+	}
+	m->kind = MOUNT_VOLUME;
+	m->source = host_path_of(r->host, line->dev, line->root);
+	return 0;
+}
+
+static int take_line(const struct mountinfo_line *line, void *arg)
+{
+	struct reading *r = arg;
+
+	if (!strcmp(line->mount_point, "/"))
+		return take_root(line, r);
+	return r->c->mounts_len < TASK_MOUNTS_MAX ? take_mount(line, r) : 0;
+}
+
+static int open_task_root(const struct hostfs *fs, const char *name)
+{
+	auto_free char *path = file_join(fs->root, name);
+
+	return path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
+int task_read_mounts(const struct hostfs *fs, pid_t pid, const struct host_mounts *host,
+		     struct container *c, bool *ret_entered)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct reading r = {.host = host, .c = c, .root_fd = -1};
+	auto_close int root_fd = -1;
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", pid);
+	err = hostfs_read(fs, path, HOSTFS_PROC_MAX, &text);
+	if (err)
+		return err;
+	if (!text.len)
+		return -ENOENT;
+	snprintf(path, sizeof(path), "/proc/%d/root", pid);
+	root_fd = open_task_root(fs, path);
+	r.root_fd = root_fd;
+	c->mounts = calloc(TASK_MOUNTS_MAX, sizeof(*c->mounts));
+	if (!c->mounts)
+		return -ENOMEM;
+	err = mountinfo_foreach(text.data, take_line, &r, NULL);
+	*ret_entered = r.entered;
+	return err;
+}
