@@ -67,11 +67,11 @@ static void attributes_tell_the_call_that_set_them(void **state)
 	expect(TREE_CHANGE_CTIME, S_IFREG | 0755, TREE_NONE, TREE_NONE, 0, DW_OP_XATTR);
 }
 
-static void a_write_that_drops_set_id_bits_is_no_chmod(void **state)
+static void a_new_mode_is_told_also_right_after_creation_and_write(void **state)
 {
 	(void)state;
-	expect(TREE_CHANGE_MODE | TREE_CHANGE_SIZE, S_IFREG | 0755, TREE_MODIFIED, TREE_MODIFIED,
-	       OP(DW_OP_WRITE), DW_OP_INVALID);
+	expect(TREE_CHANGE_MODE | TREE_CHANGE_CTIME, S_IFREG | 0755, TREE_ADDED, TREE_ADDED,
+	       OP(DW_OP_CREATE) | OP(DW_OP_WRITE), DW_OP_CHMOD);
 }
 
 static void growth_of_a_changed_file_is_no_change_of_state(void **state)
@@ -124,7 +124,7 @@ int main(void)
 		cmocka_unit_test(new_names_are_creations_of_their_kind),
 		cmocka_unit_test(an_inode_at_another_name_was_renamed_or_linked),
 		cmocka_unit_test(attributes_tell_the_call_that_set_them),
-		cmocka_unit_test(a_write_that_drops_set_id_bits_is_no_chmod),
+		cmocka_unit_test(a_new_mode_is_told_also_right_after_creation_and_write),
 		cmocka_unit_test(growth_of_a_changed_file_is_no_change_of_state),
 		cmocka_unit_test(utimes_sets_a_time_that_is_not_now),
 		cmocka_unit_test(a_whiteout_is_a_removal_and_told_once),

@@ -15,7 +15,9 @@
 
 #include "command/render_event.h"
 
-#define HEAD "\"time\":\"2026-11-21T14:02:31.255393601Z\",\"container\":{\"id\":\"b5b89da1\",\"name\":\"web1\"}"
+#define HEAD                                                                                       \
+	"\"time\":\"2026-11-21T14:02:31.255393601Z\",\"container\":{\"id\":\"b5b89da1\",\"name\":" \
+	"\"web1\"}"
 
 static void render(const char *text, struct event_style *style, struct strbuf *out)
 {

@@ -16,11 +16,11 @@
 #include "command/render_width.h"
 
 static const struct table_column columns[] = {
-	{"NAME", "name", cell_bytes, NULL, IN_ALL, false, true},
-	{"N", "n", cell_number, NULL, IN_ALL, true, false},
-	{"SIZE", "size", cell_size, NULL, IN_WIDE | IN_CSV, true, false},
-	{"PATH", "path", cell_bytes, NULL, IN_ALL, false, false},
-	{NULL, NULL, NULL, NULL, 0, false, false},
+	{"NAME", "name", cell_bytes, NULL, IN_ALL, false, true, 0},
+	{"N", "n", cell_number, NULL, IN_ALL, true, false, 0},
+	{"SIZE", "size", cell_size, NULL, IN_WIDE | IN_CSV, true, false, 0},
+	{"PATH", "path", cell_bytes, NULL, IN_ALL, false, false, 0},
+	{NULL, NULL, NULL, NULL, 0, false, false, 0},
 };
 
 static void check(const char *rows_text, const struct table_style *style, const char *expected)
@@ -153,6 +153,49 @@ static void nothing_shrinks_to_less_than_can_be_recognised(void **state)
 	      "abcdefghijk\xe2\x80\xa6  1  /\n");
 }
 
+static void a_long_path_takes_no_column_away(void **state)
+{
+	const struct table_style style = {.format = TABLE_TEXT, .width = 40, .no_headers = true};
+
+	(void)state;
+	check("[{\"name\":\"abcd\",\"n\":1,\"path\":\"/0123456789/0123456789/0123456789/0123\"}]",
+	      &style, "abcd  1  /0123456789/0123456789/0123456789/0123\n");
+}
+
+static void what_still_does_not_fit_is_left_out_by_rank(void **state)
+{
+	static const struct table_column ranked[] = {
+		{"FIRST", "a", cell_bytes, NULL, IN_ALL, false, false, 2},
+		{"KEPT", "b", cell_bytes, NULL, IN_ALL, false, false, 0},
+		{"LEAST", "c", cell_bytes, NULL, IN_ALL, false, false, 1},
+		{NULL, NULL, NULL, NULL, 0, false, false, 0},
+	};
+	static const char *const expected[] = {
+		[16] = "FIRST  KEPT\nabcde  b\n",
+		[18] = "FIRST  KEPT  LEAST\nabcde  b     -\n",
+		[10] = "KEPT\nb\n",
+		[1] = "KEPT\nb\n",
+	};
+	json_t *rows = json_loads("[{\"a\":\"abcde\",\"b\":\"b\"}]", 0, NULL);
+
+	(void)state;
+	for (size_t width = 0; width < sizeof(expected) / sizeof(expected[0]); width++) {
+		struct table_style style = {.format = TABLE_TEXT, .width = width};
+		char *text = NULL;
+		size_t size = 0;
+		FILE *out;
+
+		if (!expected[width])
+			continue;
+		out = open_memstream(&text, &size);
+		assert_int_equal(table_print(ranked, rows, &style, out), 0);
+		fclose(out);
+		assert_string_equal(text, expected[width]);
+		free(text);
+	}
+	json_decref(rows);
+}
+
 static const char *always_red(const json_t *row)
 {
 	(void)row;
@@ -162,9 +205,9 @@ static const char *always_red(const json_t *row)
 static void color_does_not_move_columns(void **state)
 {
 	static const struct table_column colored[] = {
-		{"NAME", "name", cell_bytes, always_red, IN_ALL, false, false},
-		{"N", "n", cell_number, NULL, IN_ALL, true, false},
-		{NULL, NULL, NULL, NULL, 0, false, false},
+		{"NAME", "name", cell_bytes, always_red, IN_ALL, false, false, 0},
+		{"N", "n", cell_number, NULL, IN_ALL, true, false, 0},
+		{NULL, NULL, NULL, NULL, 0, false, false, 0},
 	};
 	const struct table_style style = {.format = TABLE_TEXT, .color = true};
 	json_t *rows = json_loads("[{\"name\":\"ab\",\"n\":1}]", 0, NULL);
@@ -218,6 +261,8 @@ int main(void)
 		cmocka_unit_test(csv_on_a_terminal_is_inert),
 		cmocka_unit_test(a_narrow_terminal_narrows_only_what_may_shrink),
 		cmocka_unit_test(nothing_shrinks_to_less_than_can_be_recognised),
+		cmocka_unit_test(a_long_path_takes_no_column_away),
+		cmocka_unit_test(what_still_does_not_fit_is_left_out_by_rank),
 		cmocka_unit_test(color_does_not_move_columns),
 		cmocka_unit_test(a_cut_never_splits_a_character),
 		cmocka_unit_test(bytes_that_are_no_text_count_one_cell_each),

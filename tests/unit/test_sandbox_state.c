@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "container/sandbox_state.h"
 
 #define ID   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -168,26 +169,37 @@ static void what_is_written_is_read_back_in_any_bytes(void **state)
 	container_free(c);
 }
 
-static void only_files_of_dead_processes_are_swept(void **state)
+static void only_files_of_containers_that_are_gone_are_swept(void **state)
 {
 	struct scratch *s = *state;
 	struct container *c = example(), *read = NULL;
+	struct stat st;
 	pid_t child;
 	int fd;
 
+	assert_int_equal(stat("/", &st), 0);
+	c->overlay.dev = file_kernel_dev(st.st_dev);
 	assert_int_equal(sandbox_state_write(s->dir, c), 0);
 	fd = open(s->dir, O_RDONLY | O_DIRECTORY);
 	sandbox_state_sweep(s->dir);
 	assert_int_equal(faccessat(fd, ID ".json", F_OK, 0), 0);
 
-	child = fork();
-	if (child == 0)
-		_exit(0);
-	assert_int_equal(waitpid(child, NULL, 0), child);
-	c->pid = child;
+	/* The number was given to a process with another root. */
+	c->overlay.dev++;
 	assert_int_equal(sandbox_state_write(s->dir, c), 0);
 	sandbox_state_sweep(s->dir);
 	assert_int_equal(sandbox_state_read(fd, ID ".json", &read), -ENOENT);
+	c->overlay.dev--;
+
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	c->pid = child;
+	assert_int_equal(waitid(P_PID, (id_t)child, NULL, WEXITED | WNOWAIT), 0);
+	assert_int_equal(sandbox_state_write(s->dir, c), 0);
+	sandbox_state_sweep(s->dir); /* a zombie counts as gone */
+	assert_int_equal(sandbox_state_read(fd, ID ".json", &read), -ENOENT);
+	assert_int_equal(waitpid(child, NULL, 0), child);
 	close(fd);
 	container_free(c);
 }
@@ -199,7 +211,7 @@ int main(void)
 		cmocka_unit_test(malformed_files_are_refused),
 		cmocka_unit_test_setup_teardown(what_is_written_is_read_back_in_any_bytes,
 						make_scratch, remove_scratch),
-		cmocka_unit_test_setup_teardown(only_files_of_dead_processes_are_swept,
+		cmocka_unit_test_setup_teardown(only_files_of_containers_that_are_gone_are_swept,
 						make_scratch, remove_scratch),
 	};
 

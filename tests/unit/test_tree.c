@@ -41,7 +41,7 @@ static void an_empty_layer_has_no_lines(void **state)
 {
 	struct tree_world *tw = *state;
 
-	open_tree(tw, 100);
+	tree_start(tw, 100);
 	assert_false(tree_is_settled(tw->tree));
 	assert_false(tree_is_complete(tw->tree));
 	settle(tw);
@@ -59,7 +59,7 @@ static void the_first_scan_finds_everything_and_calls_it_initial(void **state)
 	put_file(upper(tw, "new/x"), "x");
 	put_whiteout(upper(tw, "img/f2"));
 	put_whiteout(upper(tw, "nothing"));
-	open_tree(tw, 100);
+	tree_start(tw, 100);
 	settle(tw);
 	assert_lines(tw, "A /new\nA /new/x\nC /img\nD /img/f2\n");
 	/* Equal by stat, but not in content. */

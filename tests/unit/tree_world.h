@@ -148,7 +148,7 @@ static inline void settle(struct tree_world *tw)
 	assert_true(tree_is_settled(tw->tree));
 }
 
-static inline void open_tree(struct tree_world *tw, uint64_t max_files)
+static inline void tree_start(struct tree_world *tw, uint64_t max_files)
 {
 	struct tree_options o = {
 		.upper = tw->w.upper,
@@ -164,14 +164,14 @@ static inline void open_tree(struct tree_world *tw, uint64_t max_files)
 	assert_int_equal(tree_open(&o, &tw->tree), 0);
 }
 
-/* Layers only: fill them, then open_tree(). */
+/* Layers only: fill them, then tree_start(). */
 static inline void tree_world_make(struct tree_world *tw, size_t lowers_len)
 {
 	*tw = (struct tree_world){0};
 	world_make(&tw->w, lowers_len);
 }
 
-static inline void close_tree(struct tree_world *tw)
+static inline void tree_stop(struct tree_world *tw)
 {
 	tw->tree = tree_free(tw->tree);
 	assert_int_equal(tw->watched_len, 0);
@@ -183,7 +183,7 @@ static inline void close_tree(struct tree_world *tw)
 
 static inline void tree_world_remove(struct tree_world *tw)
 {
-	close_tree(tw);
+	tree_stop(tw);
 	free(tw->before);
 	world_remove(&tw->w);
 }
@@ -268,7 +268,7 @@ static inline void catch_up(struct tree_world *tw)
 
 static inline void start(struct tree_world *tw)
 {
-	open_tree(tw, 100000);
+	tree_start(tw, 100000);
 	settle(tw);
 	notice(tw);
 	settle(tw);

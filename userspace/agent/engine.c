@@ -271,6 +271,9 @@ static void flush(struct engine *e)
 	e->flush_at_ns = 0;
 	if (e->probe)
 		engine_drain(e);
+	/* An unmount that came before removals must be known before they are believed. */
+	if (e->registry)
+		registry_process(e->registry);
 	arm_probe(e, true);
 }
 
@@ -359,7 +362,10 @@ bool engine_settle(struct engine *e, int timeout_ms)
 
 bool engine_settle_container(struct engine *e, struct ledger_container *c, int timeout_ms)
 {
-	return settle(e, c, timeout_ms);
+	bool settled = settle(e, c, timeout_ms);
+
+	engine_label_runtime(e, c->engine_data);
+	return settled;
 }
 
 /* --- subscribers --- */

@@ -40,9 +40,9 @@ static enum dw_op attribute_of(const struct queued_change *c, unsigned explained
 	if (c->bits & TREE_CHANGE_OWNER)
 		return DW_OP_CHOWN; /* may drop set-id bits too: one operation */
 	if (c->bits & TREE_CHANGE_MODE)
-		return content ? DW_OP_INVALID : DW_OP_CHMOD; /* a write drops set-id bits */
+		return DW_OP_CHMOD; /* or a write that dropped set-id bits: worth telling too */
 	if (c->bits & TREE_CHANGE_CAPABILITY)
-		return content ? DW_OP_INVALID : DW_OP_XATTR;
+		return DW_OP_XATTR;
 	if (c->bits & TREE_CHANGE_SIZE)
 		return content || !(c->bits & TREE_CHANGE_VERDICT) ? DW_OP_INVALID : DW_OP_WRITE;
 	if (c->bits & TREE_CHANGE_MTIME) {
@@ -56,7 +56,9 @@ static enum dw_op attribute_of(const struct queued_change *c, unsigned explained
 			       : DW_OP_WRITE;
 	}
 	if (c->bits & TREE_CHANGE_CTIME)
-		return S_ISDIR(st->st_mode) || content ? DW_OP_INVALID : DW_OP_XATTR;
+		return S_ISDIR(st->st_mode) || content || explained & ENGINE_NAMES_CHANGED
+			       ? DW_OP_INVALID
+			       : DW_OP_XATTR;
 	return DW_OP_INVALID;
 }
 

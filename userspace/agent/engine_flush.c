@@ -12,204 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#define NEARBY 64 /* changes of one operation lie this close to each other */
 
-#define PENDING_NS (1500 * NS_PER_MSEC)
-
-/* --- what explains what --- */
-
-static void explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op)
-{
-	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct explained *x;
-
-	HASH_FIND(hh, e->explained, &key, sizeof(key), x);
-	if (!x) {
-		if (HASH_COUNT(e->explained) >= ENGINE_MAX_PENDING)
-			return; /* an operation may then be told twice, as derived */
-		x = calloc(1, sizeof(*x));
-		if (!x)
-			return;
-		x->key = key;
-		HASH_ADD(hh, e->explained, key, sizeof(x->key), x);
-	}
-	x->ops |= 1u << op;
-	x->expires_ns = clock_mono_ns() + ENGINE_EXPLAIN_NS;
-}
-
-static unsigned explained_ops(const struct engine *e, uint32_t dev, uint64_t ino)
-{
-	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct explained *x;
-
-	HASH_FIND(hh, e->explained, &key, sizeof(key), x);
-	return x ? x->ops : 0;
-}
-
-static struct pending_create *find_pending(const struct engine *e, uint32_t dev, uint64_t ino)
-{
-	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct pending_create *p;
-
-	HASH_FIND(hh, e->pending, &key, sizeof(key), p);
-	return p;
-}
-
-static void drop_pending(struct engine *e, struct pending_create *p)
-{
-	HASH_DEL(e->pending, p);
-	free(p);
-}
-
-void engine_expire(struct engine *e, uint64_t now_ns)
-{
-	struct pending_create *p, *next_p;
-	struct explained *x, *next_x;
-
-	HASH_ITER (hh, e->pending, p, next_p)
-		if (p->expires_ns <= now_ns)
-			drop_pending(e, p); /* never had a name that lasted: O_TMPFILE, copy-up */
-	HASH_ITER (hh, e->explained, x, next_x) {
-		if (x->expires_ns > now_ns)
-			continue;
-		HASH_DEL(e->explained, x);
-		free(x);
-	}
-}
-
-/* --- from records to events --- */
-
-/* A volume's or tmpfs' path starts at its own root: put the mount point in front. */
-static void add_mount_point(const struct track *t, const struct dw_op_record *r, struct strbuf *out)
-{
-	const struct container *meta = t->c->meta;
-
-	for (size_t i = 0; i < meta->mounts_len; i++) {
-		const struct container_mount *m = &meta->mounts[i];
-		bool same = r->target == DW_TARGET_VOLUME
-				    ? m->kind == MOUNT_VOLUME && m->dev == r->root_dev &&
-					      m->root_ino == r->root_ino
-				    : m->kind == MOUNT_TMPFS && m->dev == r->dev;
-
-		if (!same)
-			continue;
-		if (strcmp(m->destination, "/") != 0)
-			strbuf_adds(out, m->destination);
-		return;
-	}
-}
-
-static void fill_stat(struct event *event, const struct tree_node_info *info)
-{
-	event->has_stat = true;
-	event->ino = info->st.st_ino;
-	event->mode = info->st.st_mode;
-	event->uid = info->st.st_uid;
-	event->gid = info->st.st_gid;
-	event->size = (uint64_t)info->st.st_size;
-	event->change = info->verdict;
-	event->is_runtime = info->is_runtime;
-}
-
-static uint64_t writer_of(struct engine *e, const struct dw_op_record *r)
-{
-	return engine_writer(e, r->writer, r->tgid, r->uid, r->comm, r->cgroup_id,
-			     r->flags & DW_RECORD_RUNTIME);
-}
-
-/* Attribution for the file lists: who created or first wrote this node. */
-static struct tree_node *note_on_node(struct engine *e, struct track *t, const struct queued_op *q,
-				      uint64_t writer, struct event *event)
-{
-	struct tree_cause cause = {.writer = writer, .wall_ns = event->wall_ns};
-	struct tree_node *node = NULL;
-	struct tree_node_info info;
-
-	(void)e;
-	if (!t->c->tree || !q->path)
-		return NULL;
-	node = tree_find_path(t->c->tree, q->path, q->path_len);
-	if (!node)
-		return NULL;
-	if (q->record.op != DW_OP_UNLINK && q->record.op != DW_OP_EXEC)
-		tree_node_add_writes(node, 0, 0, &cause, &cause);
-	tree_node_info(node, &info);
-	fill_stat(event, &info);
-	return node;
-}
-
-/* The syscall and vfs tiers count by overlay inode: remember the upper inode behind it. */
-static void note_alias(struct engine *e, struct track *t, const struct dw_op_record *r,
-		       struct tree_node *node)
-{
-	struct dw_inode key = {.ino = r->ino, .dev = r->dev};
-	struct tree_node_info info;
-	struct alias *a;
-
-	if (!node || !t->c->tree || r->dev == tree_dev(t->c->tree))
-		return;
-	HASH_FIND(hh, e->aliases, &key, sizeof(key), a);
-	if (!a) {
-		a = calloc(1, sizeof(*a));
-		if (!a)
-			return;
-		a->key = key;
-		HASH_ADD(hh, e->aliases, key, sizeof(a->key), a);
-	}
-	tree_node_info(node, &info);
-	a->upper_ino = info.st.st_ino;
-}
-
-static void emit_op(struct engine *e, struct track *t, const struct queued_op *q)
-{
-	const struct dw_op_record *r = &q->record;
-	uint64_t writer = writer_of(e, r);
-	auto_strbuf struct strbuf path = STRBUF_INIT;
-	struct event event = {
-		.type = EVENT_DRIFT,
-		.container = t->c,
-		.wall_ns = clock_wall_of_boot(r->boot_ns),
-		.op = r->op,
-		.target = r->target < DW_TARGET_MAX ? r->target : DW_TARGET_OTHER,
-		.path_truncated = r->flags & DW_RECORD_PATH_TRUNCATED,
-		.mode = r->mode,
-		.ino = r->ino,
-		.cgroup_id = r->cgroup_id,
-		.is_runtime = r->flags & DW_RECORD_RUNTIME,
-		.bytes = r->bytes,
-		.old_path = q->path2,
-		.old_path_len = q->path2_len,
-	};
-
-	if (event.target == DW_TARGET_LAYER)
-		note_alias(e, t, r, note_on_node(e, t, q, writer, &event));
-	else
-		add_mount_point(t, r, &path);
-	strbuf_add(&path, q->path ? q->path : "", q->path_len);
-	event.path = strbuf_str(&path);
-	event.path_len = path.len;
-	event.writer = writers_get(ledger_writers(e->ledger), writer);
-	if (event.target == DW_TARGET_LAYER && r->op != DW_OP_EXEC)
-		t->c->last_drift_wall_ns = event.wall_ns;
-	engine_emit(e, &event);
-}
-
-static void keep_pending(struct engine *e, const struct dw_op_record *r)
-{
-	struct pending_create *p = find_pending(e, r->dev, r->ino);
-
-	if (!p) {
-		if (HASH_COUNT(e->pending) >= ENGINE_MAX_PENDING)
-			return; /* the tree will find it and tell it as derived */
-		p = calloc(1, sizeof(*p));
-		if (!p)
-			return;
-		p->key = (struct dw_inode){.ino = r->ino, .dev = r->dev};
-		HASH_ADD(hh, e->pending, key, sizeof(p->key), p);
-	}
-	p->record = *r;
-	p->expires_ns = clock_mono_ns() + PENDING_NS;
-}
+/* --- records --- */
 
 /* A pending creation has got its name. */
 static void emit_creation(struct engine *e, struct track *t, struct pending_create *p, char *path,
@@ -217,9 +22,11 @@ static void emit_creation(struct engine *e, struct track *t, struct pending_crea
 {
 	struct queued_op q = {.record = p->record, .path = path, .path_len = len};
 
-	explain(e, p->key.dev, p->key.ino, p->record.op);
-	drop_pending(e, p);
-	emit_op(e, t, &q);
+	q.record.target = DW_TARGET_LAYER;
+	q.record.flags &= (__u16)~DW_RECORD_WORKDIR;
+	engine_explain(e, p->key.dev, p->key.ino, p->record.op);
+	engine_drop_pending(e, p);
+	engine_emit_op(e, t, &q);
 }
 
 /*
@@ -260,25 +67,28 @@ static void handle_op(struct engine *e, struct queued_op *q)
 	if (!t)
 		return;
 	if (r->flags & DW_RECORD_NO_PATH) {
-		keep_pending(e, r);
-		p = find_pending(e, r->dev, r->ino);
-		if (p)
+		engine_keep_pending(e, r);
+		p = engine_find_pending(e, r->dev, r->ino);
+		if (p &&
+		    !(r->flags & DW_RECORD_WORKDIR)) /* else only its change can tell what it is */
 			name_pending(e, t, p);
 		return;
 	}
+	if (r->flags & DW_RECORD_WORKDIR)
+		return; /* overlayfs at work: the layer shows what came of it */
 	if (r->op == DW_OP_EXEC) {
 		engine_note_exec(e, t, q);
 		return;
 	}
-	p = find_pending(e, r->dev, r->ino);
+	p = engine_find_pending(e, r->dev, r->ino);
 	if (p && q->path && r->target == DW_TARGET_LAYER && !(p->record.flags & DW_RECORD_WORKDIR))
 		emit_creation(e, t, p, q->path,
 			      q->path_len); /* named by its first write or its removal */
-	explain(e, r->dev, r->ino, r->op);
-	emit_op(e, t, q);
+	engine_explain(e, r->dev, r->ino, r->op);
+	engine_emit_op(e, t, q);
 }
 
-/* --- from changes to events --- */
+/* --- changes --- */
 
 void engine_on_tree_change(const struct tree_change *change, void *arg)
 {
@@ -287,6 +97,8 @@ void engine_on_tree_change(const struct tree_change *change, void *arg)
 	struct engine *e = t->engine;
 	struct queued_change *q;
 
+	if (change->bits & TREE_CHANGE_APPEARED)
+		t->labels_due = true;
 	if (change->bits & TREE_CHANGE_INITIAL)
 		return; /* not news; a pending creation finds it by inode */
 	if (e->changes_len == ENGINE_MAX_QUEUED)
@@ -309,8 +121,8 @@ void engine_on_tree_change(const struct tree_change *change, void *arg)
 static bool is_half(const struct engine *e, size_t i)
 {
 	const struct queued_change *gone = &e->changes[i];
-	size_t first = i > 64 ? i - 64 : 0,
-	       last = i + 64 < e->changes_len ? i + 64 : e->changes_len;
+	size_t first = i > NEARBY ? i - NEARBY : 0,
+	       last = i + NEARBY < e->changes_len ? i + NEARBY : e->changes_len;
 
 	for (size_t k = first; k < last; k++) {
 		const struct queued_change *c = &e->changes[k];
@@ -327,31 +139,52 @@ static bool is_half(const struct engine *e, size_t i)
 	return false;
 }
 
-static void emit_derived(struct engine *e, const struct queued_change *c, enum dw_op op)
+/*
+ * A file of the image that is renamed is copied up first, and a whiteout takes its
+ * old name. Returns that whiteout, to be told as one rename.
+ */
+static struct queued_change *find_old_name(struct engine *e, size_t i, uint32_t dev)
 {
-	struct track *t = c->track;
-	struct event event = {
-		.type = EVENT_DRIFT,
-		.container = t->c,
-		.wall_ns = c->cause.wall_ns,
-		.op = op,
-		.derived = true,
-		.path = c->path,
-		.path_len = c->path_len,
-	};
+	const struct queued_change *c = &e->changes[i];
+	size_t first = i > NEARBY ? i - NEARBY : 0;
+	size_t last = i + NEARBY < e->changes_len ? i + NEARBY : e->changes_len;
+	struct pending_create *p;
 
-	fill_stat(&event, &c->info);
-	event.change = c->after;
-	if (c->old_path && (op == DW_OP_RENAME || op == DW_OP_LINK)) {
-		event.old_path = c->old_path;
-		event.old_path_len = strlen(c->old_path);
+	if (!c->path || c->info.is_whiteout || c->after != TREE_ADDED ||
+	    !(c->bits & TREE_CHANGE_APPEARED) ||
+	    c->bits & (TREE_CHANGE_RENAMED | TREE_CHANGE_LINKED))
+		return NULL;
+	p = engine_find_pending(e, dev, c->info.st.st_ino);
+	if (!p || !(p->record.flags & DW_RECORD_WORKDIR))
+		return NULL;
+	for (size_t k = first; k < last; k++) {
+		struct queued_change *gone = &e->changes[k];
+
+		if (gone->track == c->track && gone->info.is_whiteout && !gone->is_claimed &&
+		    gone->path && gone->bits & (TREE_CHANGE_APPEARED | TREE_CHANGE_WHITEOUT))
+			return gone;
 	}
-	event.writer = writers_get(ledger_writers(e->ledger), c->cause.writer);
-	if (event.writer)
-		event.cgroup_id = event.writer->cgroup_id;
-	t->c->derived_ops[op]++;
-	t->c->last_drift_wall_ns = event.wall_ns ? event.wall_ns : clock_wall_ns();
-	engine_emit(e, &event);
+	return NULL;
+}
+
+/* What changes of one flush mean for each other, before any is told. */
+static void relate_changes(struct engine *e)
+{
+	const unsigned names = TREE_CHANGE_RENAMED | TREE_CHANGE_LINKED | TREE_CHANGE_VANISHED;
+
+	for (size_t i = 0; i < e->changes_len; i++) {
+		struct queued_change *c = &e->changes[i], *gone;
+		uint32_t dev = c->track->c->tree ? tree_dev(c->track->c->tree) : 0;
+
+		if (c->bits & names)
+			engine_explain(e, dev, c->info.st.st_ino, DW_OP_INVALID);
+		gone = find_old_name(e, i, dev);
+		if (!gone)
+			continue;
+		gone->is_claimed = true;
+		c->bits |= TREE_CHANGE_RENAMED;
+		c->old_path = strdup(gone->path);
+	}
 }
 
 static void handle_change(struct engine *e, size_t i)
@@ -362,19 +195,15 @@ static void handle_change(struct engine *e, size_t i)
 	struct pending_create *p;
 	enum dw_op op;
 
-	if (!c->path)
+	if (!c->path || c->is_claimed || (c->bits & TREE_CHANGE_VANISHED && is_half(e, i)))
 		return;
-	if (c->bits & TREE_CHANGE_VANISHED && is_half(e, i))
-		return;
-	p = c->bits & TREE_CHANGE_APPEARED ? find_pending(e, dev, ino) : NULL;
-	if (p && !c->info.is_whiteout && is_creation(p, &c->info, c->before)) {
+	p = c->bits & TREE_CHANGE_APPEARED ? engine_find_pending(e, dev, ino) : NULL;
+	if (p && !c->info.is_whiteout && !(c->bits & (TREE_CHANGE_RENAMED | TREE_CHANGE_LINKED)) &&
+	    is_creation(p, &c->info, c->before))
 		emit_creation(e, c->track, p, c->path, c->path_len);
-		if (c->bits & TREE_CHANGE_RENAMED)
-			return;
-	}
-	op = engine_derive_op(c, explained_ops(e, dev, ino));
+	op = engine_derive_op(c, engine_explained_ops(e, dev, ino));
 	if (op != DW_OP_INVALID)
-		emit_derived(e, c, op);
+		engine_emit_derived(e, c, op);
 }
 
 static void drop_changes(struct engine *e)
@@ -400,6 +229,7 @@ void engine_flush_events(struct engine *e)
 	for (size_t i = 0; i < e->ops_len; i++)
 		handle_op(e, &e->ops[i]);
 	drop_ops(e);
+	relate_changes(e);
 	for (size_t i = 0; i < e->changes_len; i++)
 		handle_change(e, i);
 	drop_changes(e);

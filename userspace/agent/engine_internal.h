@@ -7,8 +7,11 @@
  *	engine_attach.c     what the kernel side is told about a container
  *	engine_records.c    records of the kernel side, queued for one flush
  *	engine_flush.c      records and verified changes of a flush become events
+ *	engine_events.c     one record, or one verified change, as an event
+ *	engine_explain.c    what records of the last moments explain
  *	engine_derive.c     which operation a verified change stands for
  *	engine_counts.c     totals, per-file counts, executions, bursts
+ *	engine_runtime.c    what the runtime made, not the workload
  *	engine_health.c     loss found, healed and counted; housekeeping
  *	engine_state.c      saved for the next agent
  *
@@ -64,8 +67,8 @@ struct track {
 	struct executed *execs;
 	size_t execs_len;
 	bool was_running;
-	bool announced;
 	bool is_own;
+	bool labels_due; /* entries made by the runtime are to be labelled anew */
 	bool first_scan_done;
 };
 
@@ -87,6 +90,7 @@ struct queued_change {
 	size_t path_len;
 	char *old_path; /* NULL: none */
 	struct tree_cause cause;
+	bool is_claimed; /* told as part of another change */
 };
 
 /* A creation the kernel reported without a name. */
@@ -101,6 +105,14 @@ struct pending_create {
 struct explained {
 	struct dw_inode key;
 	unsigned ops;
+	uint64_t expires_ns; /* monotonic */
+	UT_hash_handle hh;
+};
+
+/* Who marked an inode dirty last: renames, links and whiteouts mark the inode itself. */
+struct recent_mark {
+	struct dw_inode key;
+	struct tree_cause cause;
 	uint64_t expires_ns; /* monotonic */
 	UT_hash_handle hh;
 };
@@ -153,6 +165,7 @@ struct engine {
 	size_t changes_len;
 	struct pending_create *pending;
 	struct explained *explained;
+	struct recent_mark *marks;
 	struct folded *folded;
 	struct alias *aliases;
 	struct volume_root *volumes;
@@ -184,6 +197,9 @@ struct track *engine_track_of_slot(const struct engine *e, dw_container_t slot);
 void engine_attach(struct engine *e, struct track *t);
 void engine_detach(struct engine *e, struct track *t);
 
+/* engine_runtime.c */
+void engine_label_runtime(struct engine *e, struct track *t); /* when it is due */
+
 /* engine_records.c */
 int engine_drain(struct engine *e);
 uint64_t engine_writer(struct engine *e, uint64_t kernel_id, uint32_t tgid, uint32_t uid,
@@ -193,10 +209,24 @@ void engine_sweep_dirty(struct engine *e);
 /* engine_flush.c */
 void engine_on_tree_change(const struct tree_change *change, void *track);
 void engine_flush_events(struct engine *e);
-void engine_expire(struct engine *e, uint64_t now_ns);
 void engine_drop_queues(struct engine *e);
 
+/* engine_events.c */
+void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q);
+void engine_emit_derived(struct engine *e, const struct queued_change *c, enum dw_op op);
+
+/* engine_explain.c: what the records of the last moments explain */
+void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op);
+unsigned engine_explained_ops(const struct engine *e, uint32_t dev, uint64_t ino);
+void engine_keep_pending(struct engine *e, const struct dw_op_record *r);
+struct pending_create *engine_find_pending(const struct engine *e, uint32_t dev, uint64_t ino);
+void engine_drop_pending(struct engine *e, struct pending_create *p);
+void engine_note_mark(struct engine *e, uint32_t dev, uint64_t ino, const struct tree_cause *cause);
+const struct tree_cause *engine_find_mark(const struct engine *e, uint32_t dev, uint64_t ino);
+void engine_expire(struct engine *e, uint64_t now_ns);
+
 /* engine_derive.c */
+#define ENGINE_NAMES_CHANGED (1u << 31) /* beside 1u << op: a name of the inode came or went */
 /* The operation an unexplained change stands for; DW_OP_INVALID: none worth an event. */
 enum dw_op engine_derive_op(const struct queued_change *change, unsigned explained_ops);
 

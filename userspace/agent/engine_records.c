@@ -42,7 +42,8 @@ uint64_t engine_writer(struct engine *e, uint64_t kernel_id, uint32_t tgid, uint
 			.ppid = (pid_t)known.ppid,
 			.uid = known.uid,
 			.is_runtime = known.flags & DW_RECORD_RUNTIME,
-			.executable = known.exe_len > 1 ? known.exe : NULL,
+			.executable =
+				known.exe_len > 2 ? known.exe : NULL, /* "/": a memfd has no path */
 		};
 		known.exe[DW_EXE_MAX - 1] = '\0';
 		copy_comm(w.comm, known.comm);
@@ -89,13 +90,14 @@ static void on_dirty(struct engine *e, const struct dw_dirty_record *r)
 	uint64_t kernel_id = probe_take_dirty(e->probe, r->slot);
 	struct mark m = {.dev = r->dev, .ino = r->ino};
 
-	/* A later writer than the record's may have set the mark again. */
-	if (kernel_id <= 1)
+	/* The record names who made it dirty; later ones only marked it again. */
+	if (r->writer > 1)
 		kernel_id = r->writer;
 	m.cause.wall_ns = clock_wall_of_boot(r->boot_ns);
 	m.cause.writer = engine_writer(e, kernel_id, r->tgid, r->uid, r->comm, r->cgroup_id,
 				       r->flags & DW_RECORD_RUNTIME);
 	m.again_ms = r->flags & DW_RECORD_PRE_EFFECT ? PRE_EFFECT_AGAIN_MS : 0;
+	engine_note_mark(e, r->dev, r->ino, &m.cause);
 	/* An inode number can pass from one container to the next: then ask them all. */
 	if (!mark_track(engine_track_of_slot(e, r->container), &m))
 		ledger_foreach(e->ledger, mark_any, &m);

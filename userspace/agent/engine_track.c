@@ -195,6 +195,7 @@ static void apply(struct engine *e, struct track *t)
 {
 	const struct container *meta = t->c->meta;
 
+	t->labels_due = true;
 	engine_attach(e, t);
 	if (!t->c->tree && meta->overlay.upper && !t->c->removed_wall_ns)
 		open_tree(e, t);

@@ -62,6 +62,9 @@ static bool matches(const struct search *s, const struct container *m)
 {
 	const char *reference = s->reference;
 
+	/* A pod's pause container shares the pod's name; it is asked for by id only. */
+	if (m->is_sandbox && (s->way == WAY_NAME || s->way == WAY_GLOB))
+		return false;
 	if (*reference == '/' && s->way != WAY_ID) /* docker prints names with a slash */
 		reference++;
 	switch (s->way) {

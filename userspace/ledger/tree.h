@@ -160,6 +160,8 @@ void tree_node_path(const struct tree_node *n, struct strbuf *out);
 /* Attribution and counts arriving from elsewhere. */
 void tree_node_add_writes(struct tree_node *n, uint64_t bytes, uint64_t calls, const struct tree_cause *first,
 			  const struct tree_cause *last);
+/* Who really made the last change (@is_first: and the first); replaces what the directory told. */
+void tree_node_set_cause(struct tree_node *n, bool is_first, const struct tree_cause *cause);
 void tree_node_set_runtime(struct tree_node *n, bool is_runtime);
 
 /* lstat again now what may be stale (size of a file appended to in place). 0 or -errno. */

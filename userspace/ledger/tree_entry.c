@@ -150,7 +150,7 @@ static int build(struct tree *t, struct tree_reader *r, struct tree_node *n, str
 	/* A whiteout in the place of a file is that name's end, not a new file. */
 	if (!replaces || !(n->flags & NODE_WHITEOUT))
 		change.bits |= TREE_CHANGE_APPEARED;
-	change.bits |= found & (TREE_CHANGE_WHITEOUT | TREE_CHANGE_CAPABILITY);
+	change.bits |= found & ~(unsigned)(TREE_CHANGE_CTIME | TREE_CHANGE_VERDICT);
 	if (change.before != (enum tree_verdict)n->verdict)
 		change.bits |= TREE_CHANGE_VERDICT;
 	announce(t, n, r, &change, e->btime_ns);

@@ -97,6 +97,16 @@ void tree_node_add_writes(struct tree_node *n, uint64_t bytes, uint64_t calls,
 		compare_add(t, n);
 }
 
+void tree_node_set_cause(struct tree_node *n, bool is_first, const struct tree_cause *cause)
+{
+	n->last_writer = cause->writer;
+	n->last_ns = cause->wall_ns;
+	if (!is_first)
+		return;
+	n->first_writer = cause->writer;
+	n->first_ns = cause->wall_ns;
+}
+
 void tree_node_set_runtime(struct tree_node *n, bool is_runtime)
 {
 	if (is_runtime)

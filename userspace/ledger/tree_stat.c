@@ -148,6 +148,28 @@ static unsigned stat_bits(const struct tree_node *n, const struct tree_stat *st)
 	return bits;
 }
 
+/* A copied-up entry is seen for the first time: what it was copied up for. */
+static unsigned copy_bits(const struct evidence *e, bool whiteout)
+{
+	const struct stat *upper = &e->upper, *lower = &e->lower.st;
+	unsigned bits = 0;
+
+	if (!e->has_lower || whiteout || (upper->st_mode & S_IFMT) != (lower->st_mode & S_IFMT))
+		return 0;
+	if (upper->st_mode != lower->st_mode)
+		bits |= TREE_CHANGE_MODE;
+	if (upper->st_uid != lower->st_uid || upper->st_gid != lower->st_gid)
+		bits |= TREE_CHANGE_OWNER;
+	if (S_ISDIR(upper->st_mode))
+		return bits;
+	if (upper->st_size != lower->st_size)
+		bits |= TREE_CHANGE_SIZE;
+	if (upper->st_mtim.tv_sec != lower->st_mtim.tv_sec ||
+	    upper->st_mtim.tv_nsec != lower->st_mtim.tv_nsec)
+		bits |= TREE_CHANGE_MTIME;
+	return bits;
+}
+
 /* Equal by stat: has it been touched only, or tampered with? */
 static void judge_depth(struct tree *t, struct tree_node *n, unsigned bits)
 {
@@ -181,7 +203,7 @@ int tree_judge(struct tree *t, struct tree_node *n, int dirfd, const struct tree
 	if (verdict < 0)
 		return verdict;
 
-	bits = n->st.ino ? stat_bits(n, st) : TREE_CHANGE_CTIME;
+	bits = n->st.ino ? stat_bits(n, st) : TREE_CHANGE_CTIME | copy_bits(&e, whiteout);
 	capability = e.capability_len ? (uint32_t)beneath_hash(t->key, e.capability,
 							       (size_t)e.capability_len) |
 						1u :

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * test_tree_bounds.c - what a container can make grow, and what the tree does about it.
+ *
+ * Work is counted, not timed.
+ */
+#include "tree_world.h"
+
+#include <sys/resource.h>
+
+#include "base/clock.h"
+
+static int setup(void **state)
+{
+	struct tree_world *tw = calloc(1, sizeof(*tw));
+
+	tree_world_make(tw, 1);
+	put_dir(world_path(&tw->w, "l0/d"));
+	put_file(world_path(&tw->w, "l0/d/f"), "content");
+	*state = tw;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	tree_world_remove(*state);
+	free(*state);
+	return 0;
+}
+
+static struct tree_counts counts_of(struct tree_world *tw)
+{
+	struct tree_counts c;
+
+	tree_counts(tw->tree, &c);
+	return c;
+}
+
+static void put_files(const char *dir, const char *prefix, int n)
+{
+	int fd = open(dir, O_PATH), i, file;
+	char name[64];
+
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%s%d", prefix, i);
+		file = openat(fd, name, O_WRONLY | O_CREAT, 0644);
+		assert_true(file >= 0);
+		close(file);
+	}
+	close(fd);
+}
+
+/* --- work per change */
+
+static void a_changed_file_costs_one_stat(void **state)
+{
+	struct tree_world *tw = *state;
+	uint64_t before;
+
+	start(tw);
+	put_file(upper(tw, "log"), "x");
+	catch_up(tw);
+	before = counts_of(tw).lstats;
+	put_file(upper(tw, "log"), "xy");
+	notice(tw);
+	settle(tw);
+	assert_int_equal(counts_of(tw).lstats - before, 1);
+}
+
+static void a_new_file_costs_two_stats_and_its_neighbours_none(void **state)
+{
+	struct tree_world *tw = *state;
+	struct tree_counts before, after;
+
+	start(tw);
+	put_dir(upper(tw, "a"));
+	put_files(upper(tw, "a"), "n", 500);
+	catch_up(tw);
+	usleep(600000); /* the first read's rest is over */
+	before = counts_of(tw);
+	put_file(upper(tw, "a/new"), "x");
+	notice(tw);
+	settle(tw);
+	after = counts_of(tw);
+	assert_int_equal(after.dir_reads - before.dir_reads, 1);
+	assert_int_equal(after.lstats - before.lstats, 3); /* and one of the directory */
+}
+
+static void nothing_changed_costs_nothing(void **state)
+{
+	struct tree_world *tw = *state;
+	struct tree_counts before, after;
+
+	start(tw);
+	put_dir(upper(tw, "a"));
+	put_files(upper(tw, "a"), "n", 50);
+	catch_up(tw);
+	before = counts_of(tw);
+	assert_int_equal(tree_work(tw->tree, 0), -1);
+	free(tree_text(tw, true));
+	after = counts_of(tw);
+	assert_int_equal(before.lstats, after.lstats);
+	assert_int_equal(before.dir_reads, after.dir_reads);
+}
+
+/* Trap 6: each event would read all of it, again and again. */
+static void a_busy_directory_is_not_read_for_each_event(void **state)
+{
+	struct tree_world *tw = *state;
+	uint64_t reads, begun, spent = 0, at, events = 0;
+	struct stat st;
+
+	start(tw);
+	put_dir(upper(tw, "busy"));
+	put_files(upper(tw, "busy"), "n", 20000);
+	catch_up(tw);
+	stat(upper(tw, "busy"), &st);
+	reads = counts_of(tw).dir_reads;
+	for (begun = clock_mono_ns(); clock_mono_ns() - begun < 1000000000ull; events++) {
+		put_files(upper(tw, "busy"), "m", 1);
+		remove(upper(tw, "busy/m0"));
+		tree_mark(tw->tree, st.st_ino, NULL, 0);
+		at = clock_mono_ns();
+		tree_work(tw->tree, 5000000);
+		spent += clock_mono_ns() - at;
+	}
+	reads = counts_of(tw).dir_reads - reads;
+	print_message("%ju events, %ju reads, %ju ms in the tree\n", (uintmax_t)events,
+		      (uintmax_t)reads, (uintmax_t)(spent / 1000000));
+	assert_true(events > 500);
+	assert_true(reads >= 1);
+	assert_true(reads * 10 < events);
+	/* The last event is never forgotten. */
+	put_files(upper(tw, "busy"), "last", 1);
+	catch_up(tw);
+	assert_non_null(tree_find_path(tw->tree, "/busy/last0", 11));
+}
+
+/* --- size and depth */
+
+static void a_hundred_thousand_names_in_one_directory(void **state)
+{
+	const int n = 100000;
+	struct tree_world *tw = *state;
+	struct tree_counts c;
+	uint64_t before;
+	char path[64];
+	int i;
+
+	put_dir(upper(tw, "many"));
+	put_files(upper(tw, "many"), "n", n);
+	tree_start(tw, 200000);
+	settle(tw);
+	c = counts_of(tw);
+	assert_int_equal(c.added, n + 1);
+	assert_int_equal(c.dir_reads, 2);
+	/* Only so many are watched: 8192 optional ones, the directory and the root. */
+	assert_int_equal(c.lstats, n + 8192 + 2);
+	assert_int_equal(tw->watched_len, 8192 + 2);
+	for (i = 0; i < n; i += 999) {
+		snprintf(path, sizeof(path), "/many/n%d", i);
+		assert_non_null(tree_find_path(tw->tree, path, strlen(path)));
+	}
+	notice(tw);
+	settle(tw);
+	before = counts_of(tw).lstats;
+	remove(upper(tw, "many/n500"));
+	catch_up(tw);
+	assert_int_equal(counts_of(tw).added, n);
+	assert_true(counts_of(tw).lstats - before < 10);
+}
+
+static void names_nest_thousands_deep(void **state)
+{
+	const int depth = 3000;
+	struct tree_world *tw = *state;
+	int fd, below, i;
+	struct stat st;
+	struct rlimit few = {64, 64}, usual;
+
+	fd = open(tw->w.upper, O_PATH);
+	for (i = 0; i < depth; i++) {
+		assert_int_equal(mkdirat(fd, "a_directory", 0755), 0);
+		below = openat(fd, "a_directory", O_PATH);
+		close(fd);
+		fd = below;
+	}
+	getrlimit(RLIMIT_NOFILE, &usual);
+	few.rlim_max = usual.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &few);
+	tree_start(tw, 100000);
+	settle(tw);
+	assert_int_equal(counts_of(tw).added, depth);
+	assert_int_equal(counts_of(tw).dir_reads, depth + 1);
+
+	/* A change at the bottom. */
+	assert_int_equal(mkdirat(fd, "last", 0755), 0);
+	fstat(fd, &st);
+	close(fd);
+	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	settle(tw);
+	assert_int_equal(counts_of(tw).added, depth + 1);
+	assert_int_equal(tree_verify(tw->tree, NULL), 0);
+
+	/* All of it moves. */
+	notice(tw);
+	settle(tw);
+	forget_changes(tw);
+	assert_int_equal(rename(upper(tw, "a_directory"), upper(tw, "b")), 0);
+	fd = open(tw->w.upper, O_PATH);
+	fstat(fd, &st);
+	close(fd);
+	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	settle(tw);
+	assert_int_equal(tree_verify(tw->tree, NULL), 0);
+	assert_int_equal(tw->changes_len, depth + 1);
+	assert_true(tw->changes[depth].bits & TREE_CHANGE_RENAMED);
+	setrlimit(RLIMIT_NOFILE, &usual);
+}
+
+static unsigned open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void an_idle_tree_holds_one_descriptor(void **state)
+{
+	struct tree_world *tw = *state;
+	unsigned before = open_fds();
+
+	put_dir(upper(tw, "d"));
+	put_file(upper(tw, "d/f"), "content");
+	tree_start(tw, 100);
+	settle(tw);
+	assert_int_equal(open_fds(), before + 1);
+	tree_stop(tw);
+	assert_int_equal(open_fds(), before);
+	tree_start(tw, 100);
+}
+
+static void many_names_of_one_inode(void **state)
+{
+	const int n = 3000;
+	struct tree_world *tw = *state;
+	struct tree_counts before, after;
+	char name[64];
+	int i;
+
+	start(tw);
+	put_file(upper(tw, "one"), "12345");
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(link(upper(tw, "one"), upper(tw, name)), 0);
+	}
+	catch_up(tw);
+	before = counts_of(tw);
+	assert_int_equal(before.bytes, 5);
+	assert_int_equal(before.added, n + 1);
+	put_file(upper(tw, "one"), "123456");
+	catch_up(tw);
+	after = counts_of(tw);
+	assert_int_equal(after.bytes, 6);
+	/* Its state is that of all its names. */
+	assert_int_equal(after.lstats - before.lstats, 1);
+}
+
+/* --- limits */
+
+static void what_cannot_be_listed_is_counted(void **state)
+{
+	struct tree_world *tw = *state;
+	struct tree_counts c;
+	char name[64];
+	int i;
+
+	put_dir(upper(tw, "d"));
+	put_file(upper(tw, "d/f"), "changed content");
+	put_files(tw->w.upper, "n", 100);
+	tree_start(tw, 50);
+	settle(tw);
+	c = counts_of(tw);
+	assert_int_equal(c.added, 100);
+	assert_int_equal(c.modified, 2);
+	assert_true(c.unlisted > 40);
+	assert_false(tree_is_complete(tw->tree));
+
+	/* Files come and go: the count stays that of the disk. */
+	notice(tw);
+	settle(tw);
+	for (i = 0; i < 30; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		remove(upper(tw, name));
+	}
+	notice(tw);
+	settle(tw);
+	assert_int_equal(counts_of(tw).added, 70);
+
+	/* There is room again: everything gets its line. */
+	for (i = 30; i < 90; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		remove(upper(tw, name));
+	}
+	catch_up(tw);
+	assert_int_equal(counts_of(tw).unlisted, 0);
+	assert_true(tree_is_complete(tw->tree));
+}
+
+static void names_of_the_image_are_followed_past_the_limit(void **state)
+{
+	struct tree_world *tw = *state;
+
+	put_files(tw->w.upper, "n", 30);
+	tree_start(tw, 20);
+	settle(tw);
+	notice(tw);
+	settle(tw);
+	put_dir(upper(tw, "d"));
+	put_whiteout(upper(tw, "d/f"));
+	notice(tw);
+	settle(tw);
+	assert_non_null(tree_find_path(tw->tree, "/d/f", 4));
+	assert_int_equal(counts_of(tw).deleted, 1);
+	assert_int_equal(counts_of(tw).added, 30);
+}
+
+static void no_room_to_watch_makes_the_tree_as_of_its_last_scan(void **state)
+{
+	struct tree_world *tw = *state;
+	uint64_t scanned;
+
+	tw->watched_max = 2;
+	put_dir(upper(tw, "d"));
+	put_dir(upper(tw, "d/e"));
+	put_file(upper(tw, "d/e/x"), "");
+	tree_start(tw, 100);
+	settle(tw);
+	scanned = tree_as_of_wall_ns(tw->tree);
+	usleep(1000);
+	assert_int_equal(tree_as_of_wall_ns(tw->tree), scanned);
+
+	/* A change in an unwatched directory: only a scan can find it. */
+	put_file(upper(tw, "d/e/y"), "");
+	notice(tw);
+	settle(tw);
+	assert_null(tree_find_path(tw->tree, "/d/e/y", 6));
+	forget_changes(tw);
+	tree_rescan(tw->tree);
+	assert_false(tree_is_complete(tw->tree));
+	settle(tw);
+	assert_non_null(tree_find_path(tw->tree, "/d/e/y", 6));
+	assert_non_null(find_change(tw, "/d/e/y", TREE_CHANGE_APPEARED | TREE_CHANGE_RESCAN));
+	assert_true(tree_as_of_wall_ns(tw->tree) > scanned);
+	assert_int_equal(counts_of(tw).rescans, 1);
+}
+
+static void no_room_to_watch_an_added_file_loses_nothing(void **state)
+{
+	struct tree_world *tw = *state;
+	uint64_t at;
+
+	tw->watched_max = 2;
+	put_dir(upper(tw, "new"));
+	put_files(upper(tw, "new"), "n", 5);
+	tree_start(tw, 100);
+	settle(tw);
+	at = tree_as_of_wall_ns(tw->tree);
+	usleep(1000);
+	assert_true(tree_as_of_wall_ns(tw->tree) > at);
+	notice(tw);
+	remove(upper(tw, "new/n3"));
+	catch_up(tw);
+}
+
+static void a_large_file_is_compared_in_slices_or_not_at_all(void **state)
+{
+	struct tree_world *tw = *state;
+	static char big[900001];
+	struct tree_node_info info;
+	int slices = 0;
+
+	memset(big, 'x', sizeof(big) - 1);
+	put_file(world_path(&tw->w, "l0/big"), big);
+	big[800000] = 'y';
+	put_file(upper(tw, "big"), big);
+	tree_start(tw, 100);
+	while (tree_work(tw->tree, 1) >= 0)
+		slices++;
+	tree_node_info(tree_find_path(tw->tree, "/big", 4), &info);
+	assert_int_equal(info.depth, TREE_TAMPERED);
+	assert_true(slices >= 4);
+
+	truncate(world_path(&tw->w, "l0/big"), 2 << 20);
+	truncate(upper(tw, "big"), 2 << 20);
+	put_file(world_path(&tw->w, "l0/d/dummy"), "");
+	tree_stop(tw);
+	{
+		const struct timespec times[2] = {{1700000000, 0}, {1700000000, 0}};
+
+		utimensat(AT_FDCWD, upper(tw, "big"), times, 0);
+		utimensat(AT_FDCWD, world_path(&tw->w, "l0/big"), times, 0);
+	}
+	tree_start(tw, 100);
+	settle(tw);
+	tree_node_info(tree_find_path(tw->tree, "/big", 4), &info);
+	assert_int_equal(info.depth, TREE_NOT_COMPARED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_changed_file_costs_one_stat),
+		TEST(a_new_file_costs_two_stats_and_its_neighbours_none),
+		TEST(nothing_changed_costs_nothing),
+		TEST(a_busy_directory_is_not_read_for_each_event),
+		TEST(a_hundred_thousand_names_in_one_directory),
+		TEST(names_nest_thousands_deep),
+		TEST(an_idle_tree_holds_one_descriptor),
+		TEST(many_names_of_one_inode),
+		TEST(what_cannot_be_listed_is_counted),
+		TEST(names_of_the_image_are_followed_past_the_limit),
+		TEST(no_room_to_watch_makes_the_tree_as_of_its_last_scan),
+		TEST(no_room_to_watch_an_added_file_loses_nothing),
+		TEST(a_large_file_is_compared_in_slices_or_not_at_all),
+	};
+
+	skip_unless_root();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

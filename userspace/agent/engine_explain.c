@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * engine_explain.c - what records of the last moments explain.
+ *
+ * Three short memories by inode: operations the kernel side has told already,
+ * creations that wait for their name, and who marked the inode dirty last. Each is
+ * bounded; an entry too many only makes a line of tail less precise.
+ */
+#include "agent/engine_internal.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+#define PENDING_NS (1500 * NS_PER_MSEC)
+
+void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op)
+{
+	struct dw_inode key = {.ino = ino, .dev = dev};
+	struct explained *x;
+
+	HASH_FIND(hh, e->explained, &key, sizeof(key), x);
+	if (!x) {
+		if (HASH_COUNT(e->explained) >= ENGINE_MAX_PENDING)
+			return;
+		x = calloc(1, sizeof(*x));
+		if (!x)
+			return;
+		x->key = key;
+		HASH_ADD(hh, e->explained, key, sizeof(x->key), x);
+	}
+	x->ops |= op == DW_OP_INVALID ? ENGINE_NAMES_CHANGED : 1u << op;
+	x->expires_ns = clock_mono_ns() + ENGINE_EXPLAIN_NS;
+}
+
+unsigned engine_explained_ops(const struct engine *e, uint32_t dev, uint64_t ino)
+{
+	struct dw_inode key = {.ino = ino, .dev = dev};
+	struct explained *x;
+
+	HASH_FIND(hh, e->explained, &key, sizeof(key), x);
+	return x ? x->ops : 0;
+}
+
+struct pending_create *engine_find_pending(const struct engine *e, uint32_t dev, uint64_t ino)
+{
+	struct dw_inode key = {.ino = ino, .dev = dev};
+	struct pending_create *p;
+
+	HASH_FIND(hh, e->pending, &key, sizeof(key), p);
+	return p;
+}
+
+void engine_drop_pending(struct engine *e, struct pending_create *p)
+{
+	HASH_DEL(e->pending, p);
+	free(p);
+}
+
+void engine_keep_pending(struct engine *e, const struct dw_op_record *r)
+{
+	struct pending_create *p = engine_find_pending(e, r->dev, r->ino);
+
+	if (!p) {
+		if (HASH_COUNT(e->pending) >= ENGINE_MAX_PENDING)
+			return; /* the tree will find it and tell it as derived */
+		p = calloc(1, sizeof(*p));
+		if (!p)
+			return;
+		p->key = (struct dw_inode){.ino = r->ino, .dev = r->dev};
+		HASH_ADD(hh, e->pending, key, sizeof(p->key), p);
+	}
+	p->record = *r;
+	p->expires_ns = clock_mono_ns() + PENDING_NS;
+}
+
+void engine_note_mark(struct engine *e, uint32_t dev, uint64_t ino, const struct tree_cause *cause)
+{
+	struct dw_inode key = {.ino = ino, .dev = dev};
+	struct recent_mark *m;
+
+	HASH_FIND(hh, e->marks, &key, sizeof(key), m);
+	if (!m) {
+		if (HASH_COUNT(e->marks) >= ENGINE_MAX_PENDING)
+			return;
+		m = calloc(1, sizeof(*m));
+		if (!m)
+			return;
+		m->key = key;
+		HASH_ADD(hh, e->marks, key, sizeof(m->key), m);
+	}
+	m->cause = *cause;
+	m->expires_ns = clock_mono_ns() + ENGINE_EXPLAIN_NS;
+}
+
+const struct tree_cause *engine_find_mark(const struct engine *e, uint32_t dev, uint64_t ino)
+{
+	struct dw_inode key = {.ino = ino, .dev = dev};
+	struct recent_mark *m;
+
+	HASH_FIND(hh, e->marks, &key, sizeof(key), m);
+	return m ? &m->cause : NULL;
+}
+
+void engine_expire(struct engine *e, uint64_t now_ns)
+{
+	struct pending_create *p, *next_p;
+	struct explained *x, *next_x;
+	struct recent_mark *m, *next_m;
+
+	HASH_ITER (hh, e->pending, p, next_p)
+		if (p->expires_ns <= now_ns)
+			engine_drop_pending(
+				e, p); /* never had a name that lasted: O_TMPFILE, copy-up */
+	HASH_ITER (hh, e->explained, x, next_x) {
+		if (x->expires_ns > now_ns)
+			continue;
+		HASH_DEL(e->explained, x);
+		free(x);
+	}
+	HASH_ITER (hh, e->marks, m, next_m) {
+		if (m->expires_ns > now_ns)
+			continue;
+		HASH_DEL(e->marks, m);
+		free(m);
+	}
+}
