@@ -212,6 +212,8 @@ __weak __noinline int slot_claim(__u32 index, __u64 cgroup_id, __u32 how)
 	slot->cgroup_id = cgroup_id;
 	slot->epoch = *(volatile __u32 *)&control->epoch; /* before the look at the maps */
 	is_lasting = how != JUDGE_GIVEN && slot_judge(slot, file.magic, how);
+	if (how == JUDGE_DIR && !S_ISDIR(file.mode)) /* its first write is still to come */
+		is_lasting = false;
 	slot->is_lasting = is_lasting;
 	slot->claimed_jiffies = bpf_jiffies64();
 	slot->claimed_boot_ns = bpf_ktime_get_boot_ns();

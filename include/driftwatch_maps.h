@@ -66,27 +66,30 @@ struct dw_control {
 	__u32 devs[DW_MAX_DEVS];  /* file systems with roots or watched inodes */
 	__u64 tick_ns;		  /* of jiffies */
 	__u64 verdict_ticks;	  /* how long a verdict holds: files are moved */
-	__u64 lost_runs;	  /* counted by the programs: no slot was free */
+	__u32 tier;		  /* enum probe_tier, for an agent that adopts the pins */
+	__u32 pad;
+	__u64 files_base; /* .files_started when "files" was drained last */
+	/* counted by the programs */
+	__u64 lost_runs;      /* no slot was free: a write or an operation was not counted */
+	__u64 files_started;  /* aggregates put into "files" */
+	__u64 dirty_overflow; /* sum over containers */
 };
 
 /* Per task: the write call it is in, and its name as a writer. */
 struct dw_task {
-	__u64 inode; /* address of the file the call writes to */
-	__u64 syscw; /* of the task when the call began */
-	__s64 pos;   /* of the last chunk */
-	__s64 pos_end;
-	__u64 bytes;  /* of this call so far */
-	__u64 writer; /* key of "writers", valid while .exec_id is the task's */
+	__u64 inode;   /* address of the file the call writes to */
+	__u64 syscw;   /* of the task when the call began */
+	__s64 pos;     /* of the last chunk */
+	__s64 pos_end; /* highest byte of the call so far, plus one */
+	__u64 writer;  /* key of "writers", valid while .exec_id is the task's */
 	__u64 exec_id;
 	__u64 joined;	/* 1 + self_exec_id when the task was moved into its cgroup */
-	__u32 copied;	/* by the last chunk */
-	__u8 is_short;	/* the last chunk copied less than it meant to */
+	__u8 is_short;	/* a chunk of this call copied less than it meant to */
 	__u8 is_fresh;	/* the next chunk begins a call */
 	__u8 is_floor;	/* this call was counted in calls_floor */
-	__u8 is_unlinking;
-	__u64 dying_ino; /* ext4_unlink_enter: the inode that loses a name */
+	__u8 pad[5];
 };
-_Static_assert(sizeof(struct dw_task) == 80, "no holes");
+_Static_assert(sizeof(struct dw_task) == 64, "no holes");
 
 /* Provisional totals of an overlay super block (vfs and syscall tiers). */
 struct dw_totals {

@@ -26,7 +26,8 @@ static void each_runtime_has_its_form(void **state)
 	(void)state;
 	expect("/docker/" ID_A, "docker", ID_A, "/docker/" ID_A);
 	expect("/actions_job/" ID_A, "docker", ID_A, "/actions_job/" ID_A);
-	expect("/my.slice/docker-" ID_A ".scope", "docker", ID_A, "/my.slice/docker-" ID_A ".scope");
+	expect("/my.slice/docker-" ID_A ".scope", "docker", ID_A,
+	       "/my.slice/docker-" ID_A ".scope");
 	expect("/kubepods/burstable/pod1-2/" ID_A, "cri", ID_A, "/kubepods/burstable/pod1-2/" ID_A);
 	expect("/kubepods.slice/a.slice/cri-containerd-" ID_A ".scope", "cri", ID_A,
 	       "/kubepods.slice/a.slice/cri-containerd-" ID_A ".scope");

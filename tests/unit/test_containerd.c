@@ -132,7 +132,10 @@ static void tasks_of_all_namespaces_are_listed(void **state)
 static void hostile_bundles_are_refused_or_bare(void **state)
 {
 	static const char *const texts[] = {
-		"{}", "null", "[]", "{\"annotations\":[],\"linux\":\"x\",\"root\":7}",
+		"{}",
+		"null",
+		"[]",
+		"{\"annotations\":[],\"linux\":\"x\",\"root\":7}",
 		"{\"annotations\":{\"io.kubernetes.cri.container-type\":{}}}",
 	};
 	struct host_world w;

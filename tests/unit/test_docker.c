@@ -3,9 +3,9 @@
 
 #include "base/clock.h"
 
-#define WEB1 "b5b89da17c47cbc956fc27f9cb3bbf92a57973a828eb4a54480daacdead4652c"
-#define RO1 "dd73001d8c1eaee957f8d994bce518832999be0c311b2a3ad20a1ba8774eb66f"
-#define DATA "/var/lib/docker"
+#define WEB1	"b5b89da17c47cbc956fc27f9cb3bbf92a57973a828eb4a54480daacdead4652c"
+#define RO1	"dd73001d8c1eaee957f8d994bce518832999be0c311b2a3ad20a1ba8774eb66f"
+#define DATA	"/var/lib/docker"
 #define LAYERDB DATA "/image/overlay2/layerdb/mounts"
 
 static void put_container(struct host_world *w, const char *id, const char *config,
@@ -94,9 +94,10 @@ static void never_started_is_created_and_stopped_is_exited(void **state)
 
 	(void)state;
 	world_open(&w);
-	put_container(&w, ID_A,
-		      "{\"Driver\":\"overlay2\",\"State\":{\"StartedAt\":\"0001-01-01T00:00:00Z\"}}",
-		      "{}", "m1");
+	put_container(
+		&w, ID_A,
+		"{\"Driver\":\"overlay2\",\"State\":{\"StartedAt\":\"0001-01-01T00:00:00Z\"}}",
+		"{}", "m1");
 	put_container(&w, ID_B,
 		      "{\"Driver\":\"overlay2\",\"State\":{\"StartedAt\":\"2026-11-21T19:00:11Z\","
 		      "\"FinishedAt\":\"2026-11-21T19:00:12Z\"}}",
@@ -205,7 +206,12 @@ static void hostile_files_are_errors_with_a_sentence(void **state)
 	struct source s;
 	struct host_world w;
 	static const char *const texts[] = {
-		"", "{", "null", "[]", "\"\"", "{\"State\":7,\"Config\":[],\"MountPoints\":\"x\"}",
+		"",
+		"{",
+		"null",
+		"[]",
+		"\"\"",
+		"{\"State\":7,\"Config\":[],\"MountPoints\":\"x\"}",
 		"{\"Name\":\"\\u0000\",\"Driver\":\"../../x\",\"Image\":\"sha256:../../../x\"}",
 		"{\"Driver\":\"overlay2\",\"MountPoints\":{\"a\":1,\"/b\":null,\"\":{}}}",
 		"{\"Created\":\"yesterday\",\"State\":{\"Pid\":-1,\"StartedAt\":9}}",

@@ -96,7 +96,8 @@ static void only_overlays_are_visited_when_asked(void **state)
 static void optional_fields_may_be_absent_or_many(void **state)
 {
 	char none[] = "12 3 254:1 /r /m rw,relatime - ext4 /dev/vda rw,discard";
-	char many[] = "12 3 254:1 /r /m rw shared:1 master:2 propagate_from:3 unbindable - ext4 d rw";
+	char many[] =
+		"12 3 254:1 /r /m rw shared:1 master:2 propagate_from:3 unbindable - ext4 d rw";
 	struct mountinfo_line l;
 
 	(void)state;
@@ -123,10 +124,16 @@ static void octal_escapes_are_undone_in_paths(void **state)
 static void malformed_lines_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"",	       " ",		       "1 2 0:3 / / rw -",
-		"1 2 0:3 / /", "1 2 03 / / rw - t s o", "x 2 0:3 / / rw - t s o",
-		"-1 2 0:3 / / rw - t s o",		"1 2 99999:3 / / rw - t s o",
-		"1 2 0:99999999 / / rw - t s o",	"1 2 0:3 / / rw shared:1 t s o",
+		"",
+		" ",
+		"1 2 0:3 / / rw -",
+		"1 2 0:3 / /",
+		"1 2 03 / / rw - t s o",
+		"x 2 0:3 / / rw - t s o",
+		"-1 2 0:3 / / rw - t s o",
+		"1 2 99999:3 / / rw - t s o",
+		"1 2 0:99999999 / / rw - t s o",
+		"1 2 0:3 / / rw shared:1 t s o",
 	};
 	struct mountinfo_line l;
 
@@ -145,7 +152,8 @@ static void escaped_separators_are_part_of_names(void **state)
 
 	(void)state;
 	parse("rw,lowerdir=lo\\134:w:l\\134\\0542:b\\134\\134s:sp\\040ace,upperdir=u\\134\\054q,"
-	      "workdir=wk,uuid=on", &o);
+	      "workdir=wk,uuid=on",
+	      &o);
 	assert_int_equal(o.lowers_len, 4);
 	assert_string_equal(o.lowers[0], "lo:w");
 	assert_string_equal(o.lowers[1], "l,2");
@@ -156,7 +164,8 @@ static void escaped_separators_are_part_of_names(void **state)
 	mountinfo_overlay_done(&o);
 
 	parse("rw,lowerdir+=/o/b\\134s,lowerdir+=/o/l\\0542,lowerdir+=/o/lo:w,upperdir=/o/u\\054q,"
-	      "workdir=/o/w1", &o);
+	      "workdir=/o/w1",
+	      &o);
 	assert_int_equal(o.lowers_len, 3);
 	assert_string_equal(o.lowers[0], "/o/b\\s");
 	assert_string_equal(o.lowers[1], "/o/l,2");
@@ -179,8 +188,10 @@ static void unknown_options_are_passed_over(void **state)
 static void what_lists_cannot_follow_is_marked(void **state)
 {
 	static const char *const options[] = {
-		"lowerdir=/l,upperdir=/u,redirect_dir=on", "lowerdir=/l,upperdir=/u,metacopy=on",
-		"lowerdir=/l::/data,upperdir=/u", "lowerdir+=/l,datadir+=/d,upperdir=/u",
+		"lowerdir=/l,upperdir=/u,redirect_dir=on",
+		"lowerdir=/l,upperdir=/u,metacopy=on",
+		"lowerdir=/l::/data,upperdir=/u",
+		"lowerdir+=/l,datadir+=/d,upperdir=/u",
 	};
 	struct container_overlay o;
 
@@ -215,8 +226,17 @@ static void relative_layers_are_resolved_against_the_driver(void **state)
 static void hostile_options_end_in_an_error_or_a_result(void **state)
 {
 	static const char *const texts[] = {
-		"", ",", "\\", "lowerdir=", "lowerdir=\\", "lowerdir=:::", "upperdir=\\134",
-		"\\000\\000", "lowerdir=/a\\", "upperdir=/u,upperdir=/v,lowerdir=/a", "=,=,=",
+		"",
+		",",
+		"\\",
+		"lowerdir=",
+		"lowerdir=\\",
+		"lowerdir=:::",
+		"upperdir=\\134",
+		"\\000\\000",
+		"lowerdir=/a\\",
+		"upperdir=/u,upperdir=/v,lowerdir=/a",
+		"=,=,=",
 	};
 	auto_strbuf struct strbuf many = STRBUF_INIT;
 	struct container_overlay o;

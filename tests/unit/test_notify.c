@@ -20,7 +20,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#define PATH "/tmp/test_notify.sock"
+static char path_here[64]; /* of this run alone: others may test at the same time */
 
 static int bind_socket(const char *path)
 {
@@ -52,7 +52,7 @@ static int clear(void **state)
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("WATCHDOG_PID");
-	unlink(PATH);
+	unlink(path_here);
 	return 0;
 }
 
@@ -65,7 +65,7 @@ static void nobody_listening_is_fine(void **state)
 
 static void a_path_hears_the_life_of_the_agent(void **state)
 {
-	auto_close int fd = bind_socket(PATH);
+	auto_close int fd = bind_socket(path_here);
 	char text[256] = "";
 	unsigned long long usec;
 
@@ -98,7 +98,7 @@ static void a_socket_that_is_gone_or_no_path_is_an_error(void **state)
 	char longest[200];
 
 	(void)state;
-	setenv("NOTIFY_SOCKET", PATH, 1);
+	setenv("NOTIFY_SOCKET", path_here, 1);
 	assert_int_equal(notify_watchdog(), -ENOENT);
 	setenv("NOTIFY_SOCKET", "relative", 1);
 	assert_int_equal(notify_watchdog(), -EINVAL);
@@ -136,5 +136,6 @@ int main(void)
 						clear, clear),
 	};
 
+	snprintf(path_here, sizeof(path_here), "/tmp/test_notify.%d.sock", (int)getpid());
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,7 +86,10 @@ static void a_measured_status_of_crun_is_read(void **state)
 static void hostile_states_give_an_error_or_no_facts(void **state)
 {
 	static const char *const texts[] = {
-		"{}", "[]", "null", "{\"init_process_pid\":-7,\"config\":{\"rootfs\":\"relative\"}}",
+		"{}",
+		"[]",
+		"null",
+		"{\"init_process_pid\":-7,\"config\":{\"rootfs\":\"relative\"}}",
 		"{\"init_process_pid\":99999999999,\"cgroup_paths\":{\"\":\"/etc\"}}",
 		"{\"cgroup_paths\":[],\"config\":7,\"created\":{}}",
 	};

@@ -3,9 +3,9 @@
 
 #include "base/clock.h"
 
-#define GRAPH "/var/lib/containers/storage"
-#define LIST GRAPH "/overlay-containers/containers.json"
-#define PW "aa30fc35c842976acfe04b59c6895fbab2c368ab00ab7e54c18a6b38b08c30d6"
+#define GRAPH	 "/var/lib/containers/storage"
+#define LIST	 GRAPH "/overlay-containers/containers.json"
+#define PW	 "aa30fc35c842976acfe04b59c6895fbab2c368ab00ab7e54c18a6b38b08c30d6"
 #define PW_LAYER "9556a0aa08fd72fec5de74ad18adf7038580b87da662aa9257183782eab6e9d9"
 
 static int read_key(struct source *s, const char *key, struct container **ret)
@@ -61,8 +61,9 @@ static void crio_names_its_pods(void **state)
 	(void)state;
 	world_open(&w);
 	s = world_source(&w, &podman_source_ops, (char[]){GRAPH});
-	world_file(&w, LIST, "[{\"id\":\"" ID_A "\",\"layer\":\"l1\",\"metadata\":"
-			     "\"{\\\"name\\\":\\\"k8s_nginx_web\\\"}\"}]");
+	world_file(&w, LIST,
+		   "[{\"id\":\"" ID_A "\",\"layer\":\"l1\",\"metadata\":"
+		   "\"{\\\"name\\\":\\\"k8s_nginx_web\\\"}\"}]");
 	world_layer(&w, GRAPH "/overlay", "l1");
 	world_file(&w, GRAPH "/overlay-containers/" ID_A "/userdata/config.json",
 		   "{\"annotations\":{\"io.kubernetes.cri-o.ContainerType\":\"container\","
@@ -117,7 +118,8 @@ static void transient_containers_stand_in_another_list(void **state)
 	s = world_source(&w, &podman_source_ops, (char[]){GRAPH});
 	world_fixture(&w, LIST, "podman-containers.json");
 	world_file(&w, GRAPH "/overlay-containers/volatile-containers.json",
-		   "[{\"id\":\"" ID_A "\",\"layer\":\"l1\",\"metadata\":\"{\\\"name\\\":\\\"t\\\"}\"}]");
+		   "[{\"id\":\"" ID_A
+		   "\",\"layer\":\"l1\",\"metadata\":\"{\\\"name\\\":\\\"t\\\"}\"}]");
 	assert_int_equal(read_key(&s, ID_A, &c), 0);
 	assert_string_equal(c->name, "t");
 	container_free(c);
@@ -155,7 +157,10 @@ static int count_key(const char *key, void *arg)
 static void hostile_lists_give_an_error_or_nothing(void **state)
 {
 	static const char *const texts[] = {
-		"{}", "null", "[null,1,\"x\",[],{}]", "[{\"id\":\"../../etc\",\"layer\":\"l\"}]",
+		"{}",
+		"null",
+		"[null,1,\"x\",[],{}]",
+		"[{\"id\":\"../../etc\",\"layer\":\"l\"}]",
 		"[{\"id\":\"" ID_A "\",\"layer\":\"../../../etc\",\"metadata\":\"{}\"}]",
 		"[{\"id\":\"" ID_A "\",\"layer\":\"l\",\"metadata\":\"{{{{\"}]",
 		"[{\"id\":\"" ID_A "\",\"layer\":\"l\",\"metadata\":7}]",
@@ -175,9 +180,10 @@ static void hostile_lists_give_an_error_or_nothing(void **state)
 	world_file(&w, LIST, "[{\"id\":");
 	assert_int_equal(s.ops->list(&s, count_key, &count), -EBADMSG);
 	/* One that repeats an id counts once. */
-	world_file(&w, LIST,
-		   "[{\"id\":\"" ID_A "\",\"layer\":\"l\",\"metadata\":\"{\\\"name\\\":\\\"t\\\"}\"},"
-		   "{\"id\":\"" ID_A "\",\"layer\":\"m\",\"metadata\":\"{\\\"name\\\":\\\"u\\\"}\"}]");
+	world_file(
+		&w, LIST,
+		"[{\"id\":\"" ID_A "\",\"layer\":\"l\",\"metadata\":\"{\\\"name\\\":\\\"t\\\"}\"},"
+		"{\"id\":\"" ID_A "\",\"layer\":\"m\",\"metadata\":\"{\\\"name\\\":\\\"u\\\"}\"}]");
 	assert_int_equal(s.ops->list(&s, count_key, &count), 0);
 	assert_int_equal(count, 1);
 	source_close(&s);

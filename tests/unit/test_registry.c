@@ -8,17 +8,17 @@
 
 #include "container/registry.h"
 
-#define DATA "/srv/d"
-#define HOME DATA "/overlay2"
-#define LAYERDB DATA "/image/overlay2/layerdb/mounts"
-#define CGROUPS "/sys/fs/cgroup/unified"
+#define DATA	     "/srv/d"
+#define HOME	     DATA "/overlay2"
+#define LAYERDB	     DATA "/image/overlay2/layerdb/mounts"
+#define CGROUPS	     "/sys/fs/cgroup/unified"
 #define CGROUP_MOUNT "41 31 0:38 / " CGROUPS " rw - cgroup2 cgroup2 rw\n"
-#define HOST_ROOT "27 1 254:0 / / rw - ext4 /dev/vda rw\n"
-#define RUNNING                                                                            \
+#define HOST_ROOT    "27 1 254:0 / / rw - ext4 /dev/vda rw\n"
+#define RUNNING                                                                              \
 	"{\"Name\":\"/web\",\"Driver\":\"overlay2\",\"State\":{\"Running\":true,\"Pid\":77," \
 	"\"StartedAt\":\"2026-11-21T19:00:11Z\"},\"Config\":{\"Image\":\"eco:1\"}}"
-#define STOPPED                                                                     \
-	"{\"Name\":\"/web\",\"Driver\":\"overlay2\",\"State\":{\"Running\":false,"   \
+#define STOPPED                                                                    \
+	"{\"Name\":\"/web\",\"Driver\":\"overlay2\",\"State\":{\"Running\":false," \
 	"\"StartedAt\":\"2026-11-21T19:00:11Z\",\"FinishedAt\":\"2026-11-21T19:01:11Z\"}}"
 
 struct seen {
@@ -99,7 +99,8 @@ static const char *overlay_line(unsigned minor, const char *mount_point, const c
 
 	snprintf(line, sizeof(line),
 		 "50 27 0:%u / %s rw - overlay overlay rw,lowerdir=" HOME "/l/BASE,upperdir=%s,"
-		 "workdir=/w\n", minor, mount_point, upper);
+		 "workdir=/w\n",
+		 minor, mount_point, upper);
 	return line;
 }
 
@@ -113,7 +114,8 @@ static void put_process(struct seen *s, int pid, const char *cgroup, const char 
 	char path[PATH_MAX], text[PATH_MAX];
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	snprintf(text, sizeof(text), "%d (a ) b) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5000 0", pid);
+	snprintf(text, sizeof(text), "%d (a ) b) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5000 0",
+		 pid);
 	world_file(&s->w, path, text);
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
 	snprintf(text, sizeof(text), "0::%s\n", cgroup);
@@ -434,8 +436,9 @@ static void an_overlay_that_only_its_task_sees_is_found(void **state)
 	prepare(&s);
 	open_registry(&s);
 	put_cgroup(&s, "/lxc.payload.l2");
-	put_process(&s, 99, "/lxc.payload.l2",
-		    "60 50 0:99 / / rw - overlay /l rw,lowerdir=/l,upperdir=/x/delta0,workdir=/x/w\n");
+	put_process(
+		&s, 99, "/lxc.payload.l2",
+		"60 50 0:99 / / rw - overlay /l rw,lowerdir=/l,upperdir=/x/delta0,workdir=/x/w\n");
 	registry_hint_task(s.r, 99, 99, 0);
 	assert_int_equal(s.added, 1);
 	assert_string_equal(s.last->id, "l2");
@@ -445,7 +448,6 @@ static void an_overlay_that_only_its_task_sees_is_found(void **state)
 	assert_null(s.last->overlay.merged);
 	finish(&s);
 }
-
 
 static void take_docker(const struct registry_source *source, void *arg)
 {

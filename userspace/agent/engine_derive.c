@@ -66,10 +66,10 @@ static enum dw_op appearance_of(const struct queued_change *c, unsigned explaine
 {
 	if (c->bits & TREE_CHANGE_RENAMED)
 		return explained & OP(DW_OP_RENAME) ? DW_OP_INVALID : DW_OP_RENAME;
+	if (c->bits & TREE_CHANGE_LINKED && c->after == TREE_ADDED)
+		return explained & OP(DW_OP_LINK) ? DW_OP_INVALID : DW_OP_LINK;
 	if (explained & creating_ops)
 		return DW_OP_INVALID;
-	if (c->bits & TREE_CHANGE_LINKED)
-		return DW_OP_LINK;
 	if (c->after == TREE_ADDED || c->before == TREE_DELETED)
 		return creation_of(&c->info.st);
 	return attribute_of(c, explained); /* a copy-up: what was it for? */

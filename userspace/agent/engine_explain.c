@@ -9,36 +9,69 @@
 #include "agent/engine_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
 #define PENDING_NS (1500 * NS_PER_MSEC)
 
-void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op)
+static struct explained *find_explained(const struct engine *e, uint32_t dev, uint64_t ino)
 {
 	struct dw_inode key = {.ino = ino, .dev = dev};
 	struct explained *x;
 
 	HASH_FIND(hh, e->explained, &key, sizeof(key), x);
+	return x;
+}
+
+static struct explained *touch_explained(struct engine *e, uint32_t dev, uint64_t ino)
+{
+	struct explained *x = find_explained(e, dev, ino);
+
 	if (!x) {
 		if (HASH_COUNT(e->explained) >= ENGINE_MAX_PENDING)
-			return;
+			return NULL;
 		x = calloc(1, sizeof(*x));
 		if (!x)
-			return;
-		x->key = key;
+			return NULL;
+		x->key = (struct dw_inode){.ino = ino, .dev = dev};
 		HASH_ADD(hh, e->explained, key, sizeof(x->key), x);
 	}
-	x->ops |= op == DW_OP_INVALID ? ENGINE_NAMES_CHANGED : 1u << op;
 	x->expires_ns = clock_mono_ns() + ENGINE_EXPLAIN_NS;
+	return x;
+}
+
+void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op)
+{
+	struct explained *x = touch_explained(e, dev, ino);
+
+	if (x)
+		x->ops |= op == DW_OP_INVALID ? ENGINE_NAMES_CHANGED : 1u << op;
+}
+
+void engine_explain_creation(struct engine *e, const struct dw_inode *key, enum dw_op op,
+			     const char *path)
+{
+	struct explained *x = touch_explained(e, key->dev, key->ino);
+
+	if (!x)
+		return;
+	x->ops |= 1u << op;
+	free(x->created_at);
+	x->created_at = strdup(path);
+}
+
+const char *engine_created_at(const struct engine *e, uint32_t dev, uint64_t ino)
+{
+	struct explained *x = find_explained(e, dev, ino);
+
+	return x ? x->created_at : NULL;
 }
 
 unsigned engine_explained_ops(const struct engine *e, uint32_t dev, uint64_t ino)
 {
-	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct explained *x;
+	struct explained *x = find_explained(e, dev, ino);
 
-	HASH_FIND(hh, e->explained, &key, sizeof(key), x);
 	return x ? x->ops : 0;
 }
 
@@ -116,6 +149,7 @@ void engine_expire(struct engine *e, uint64_t now_ns)
 		if (x->expires_ns > now_ns)
 			continue;
 		HASH_DEL(e->explained, x);
+		free(x->created_at);
 		free(x);
 	}
 	HASH_ITER (hh, e->marks, m, next_m) {

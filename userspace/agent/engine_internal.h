@@ -2,11 +2,13 @@
 /*
  * engine_internal.h - what the parts of the engine share.
  *
- *	engine.c            open, step, settle, subscribers
+ *	engine.c            open, close, subscribers
+ *	engine_step.c       one turn, and turning until an answer is true
  *	engine_track.c      containers come, change, go: slots, trees, announcements
  *	engine_attach.c     what the kernel side is told about a container
  *	engine_records.c    records of the kernel side, queued for one flush
  *	engine_flush.c      records and verified changes of a flush become events
+ *	engine_relate.c     what the changes of one flush mean for each other
  *	engine_events.c     one record, or one verified change, as an event
  *	engine_explain.c    what records of the last moments explain
  *	engine_derive.c     which operation a verified change stands for
@@ -105,6 +107,7 @@ struct pending_create {
 struct explained {
 	struct dw_inode key;
 	unsigned ops;
+	char *created_at;    /* the name a creation was told under; NULL: none was */
 	uint64_t expires_ns; /* monotonic */
 	UT_hash_handle hh;
 };
@@ -181,6 +184,7 @@ struct engine {
 };
 
 /* engine.c */
+void engine_arm_probe(struct engine *e, bool on); /* in or out of the epoll set */
 void engine_emit(struct engine *e, struct event *event);
 bool engine_has_raw_subscriber(const struct engine *e);
 
@@ -211,12 +215,18 @@ void engine_on_tree_change(const struct tree_change *change, void *track);
 void engine_flush_events(struct engine *e);
 void engine_drop_queues(struct engine *e);
 
+/* engine_relate.c */
+void engine_relate_changes(struct engine *e);
+
 /* engine_events.c */
 void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q);
 void engine_emit_derived(struct engine *e, const struct queued_change *c, enum dw_op op);
 
 /* engine_explain.c: what the records of the last moments explain */
 void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op);
+void engine_explain_creation(struct engine *e, const struct dw_inode *key, enum dw_op op,
+			     const char *path);
+const char *engine_created_at(const struct engine *e, uint32_t dev, uint64_t ino);
 unsigned engine_explained_ops(const struct engine *e, uint32_t dev, uint64_t ino);
 void engine_keep_pending(struct engine *e, const struct dw_op_record *r);
 struct pending_create *engine_find_pending(const struct engine *e, uint32_t dev, uint64_t ino);

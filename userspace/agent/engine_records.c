@@ -94,8 +94,9 @@ static void on_dirty(struct engine *e, const struct dw_dirty_record *r)
 	if (r->writer > 1)
 		kernel_id = r->writer;
 	m.cause.wall_ns = clock_wall_of_boot(r->boot_ns);
-	m.cause.writer = engine_writer(e, kernel_id, r->tgid, r->uid, r->comm, r->cgroup_id,
-				       r->flags & DW_RECORD_RUNTIME);
+	if (r->writer) /* else a kernel thread, writing pages back */
+		m.cause.writer = engine_writer(e, kernel_id, r->tgid, r->uid, r->comm, r->cgroup_id,
+					       r->flags & DW_RECORD_RUNTIME);
 	m.again_ms = r->flags & DW_RECORD_PRE_EFFECT ? PRE_EFFECT_AGAIN_MS : 0;
 	engine_note_mark(e, r->dev, r->ino, &m.cause);
 	/* An inode number can pass from one container to the next: then ask them all. */

@@ -87,6 +87,7 @@ struct sight_advice {
 	const char *todo;
 };
 
+#define NOTHING_TO_DO "nothing to be done: there is no hook for it here"
 #define NEEDS_FUNCTION_HOOKS                                                                    \
 	"a kernel that lets BPF attach to functions sees all of that: fexit (x86-64 from 5.5, " \
 	"arm64 from 6.0) or kprobes (CONFIG_KPROBES=y), not locked down"
@@ -103,7 +104,7 @@ static const struct sight_advice sight_advice[] = {
 	{"mmap_pages",
 	 "pages written through shared mappings are not counted; lists show the "
 	 "files all the same",
-	 "nothing to be done: there is no hook for it here"},
+	 NOTHING_TO_DO},
 	{"dirty_ext4", "lists of layers on ext4 are not live, but as of a scan",
 	 "a kernel with the tracepoints writeback_mark_inode_dirty and ext4_mark_inode_dirty in "
 	 "the "
@@ -141,7 +142,8 @@ static void judge_sights_of(json_t *report, const char *todo)
 			strbuf_addf(&lost, "%s%s", lost.len ? "; " : "", advice->lost);
 	}
 	if (lost.len)
-		add_finding(report, "warning", todo, "%s", strbuf_str(&lost));
+		add_finding(report, strcmp(todo, NOTHING_TO_DO) ? "warning" : "info", todo, "%s",
+			    strbuf_str(&lost));
 }
 
 static void judge_sights(json_t *report)
@@ -224,6 +226,21 @@ static bool has_live_lists(const json_t *report, const char *fs)
 	return !strcmp(fs, "xfs") && !value_is_false(sees, "dirty_xfs");
 }
 
+static bool has_runtime(const json_t *report)
+{
+	const json_t *source;
+	size_t i;
+
+	json_array_foreach (value_at(report, "sources"), i, source) {
+		const char *kind = value_string(source, "kind");
+
+		if (kind && strcmp(kind, "mountinfo") != 0 && strcmp(kind, "driftwatch") != 0 &&
+		    value_is_true(source, "readable"))
+			return true;
+	}
+	return false;
+}
+
 static void judge_storage(json_t *report)
 {
 	const json_t *entry;
@@ -235,7 +252,7 @@ static void judge_storage(json_t *report)
 			    value_string(report, "storage_error"));
 	json_array_foreach (value_at(report, "sources"), i, entry)
 		judge_source(report, entry);
-	if (value_at(report, "sources") && !json_array_size(value_at(report, "sources")))
+	if (value_at(report, "sources") && !has_runtime(report))
 		add_finding(report, "info",
 			    "start one, or try 'driftwatch run'; one with unusual directories is "
 			    "named by agent --runtime-root",

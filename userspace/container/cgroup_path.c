@@ -72,9 +72,15 @@ static const char *runtime_of_prefix(struct text prefix)
 	static const struct {
 		const char *prefix, *runtime;
 	} known[] = {
-		{"docker", "docker"},	{"libpod", "podman"},	{"libpod-payload", "podman"},
-		{"crio", "cri-o"},	{"cri-containerd", "cri"}, {"nerdctl", "containerd"},
-		{"ctr", "containerd"},	{"runc", "runc"},	{"crun", "crun"},
+		{"docker", "docker"},
+		{"libpod", "podman"},
+		{"libpod-payload", "podman"},
+		{"crio", "cri-o"},
+		{"cri-containerd", "cri"},
+		{"nerdctl", "containerd"},
+		{"ctr", "containerd"},
+		{"runc", "runc"},
+		{"crun", "crun"},
 		{"driftwatch", "driftwatch"},
 	};
 

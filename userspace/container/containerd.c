@@ -14,7 +14,7 @@
 
 #include "container/source.h"
 
-#define TASKS "io.containerd.runtime.v2.task"
+#define TASKS	     "io.containerd.runtime.v2.task"
 #define PID_TEXT_MAX 32
 
 struct listing {
@@ -43,7 +43,8 @@ static int take_space(const char *name, void *arg)
 	int err;
 
 	l->space = name;
-	err = hostfs_foreach_name(l->s->fs, source_path(&path, l->s, TASKS, name, NULL), take_id, l);
+	err = hostfs_foreach_name(l->s->fs, source_path(&path, l->s, TASKS, name, NULL), take_id,
+				  l);
 	return err == -ENOENT || err == -ENOTDIR ? 0 : err;
 }
 
@@ -99,7 +100,8 @@ static bool take_cri(const json_t *notes, struct container *c)
 	if (!type)
 		return true;
 	c->is_sandbox = !strcmp(type, "sandbox");
-	return source_set(&c->pod_container, json_text(notes, "io.kubernetes.cri.container-name")) &&
+	return source_set(&c->pod_container,
+			  json_text(notes, "io.kubernetes.cri.container-name")) &&
 	       source_set(&c->image, json_text(notes, "io.kubernetes.cri.image-name")) &&
 	       source_set(&c->image, json_text(notes, "io.kubernetes.cri.podsandbox.image-name")) &&
 	       source_set(&c->pod, json_text(notes, "io.kubernetes.cri.sandbox-name")) &&
@@ -119,7 +121,8 @@ static bool take_root(struct source *s, const char *key, const json_t *json, str
 	auto_strbuf struct strbuf path = STRBUF_INIT;
 	const char *root = json_text(json_object_get(json, "root"), "path");
 
-	c->overlay.read_only = json_is_true(json_object_get(json_object_get(json, "root"), "readonly"));
+	c->overlay.read_only =
+		json_is_true(json_object_get(json_object_get(json, "root"), "readonly"));
 	if (!root)
 		return true;
 	if (*root != '/')
@@ -174,7 +177,8 @@ static int containerd_read(struct source *s, const char *key, struct strbuf *why
 		return err;
 	is_moby = !strcmp(space, "moby");
 	notes = json_object_get(json, "annotations");
-	c = container_new(id, is_moby ? "docker" : (strcmp(space, "k8s.io") ? "containerd" : "cri"));
+	c = container_new(id,
+			  is_moby ? "docker" : (strcmp(space, "k8s.io") ? "containerd" : "cri"));
 	ok = c && take_cri(notes, c) && take_nerdctl(notes, c) && take_cgroup(json, c) &&
 	     take_root(s, key, json, c) &&
 	     (is_moby || c->name || c->pod || source_is_hex_id(id) || source_set(&c->name, id));

@@ -16,9 +16,9 @@
 #include "container/mountinfo.h"
 #include "container/source.h"
 
-#define MOUNT_ID_MAX 256
+#define MOUNT_ID_MAX	 256
 #define KNOWN_MOUNTS_MAX 65536
-#define MOUNTS_MAX 512
+#define MOUNTS_MAX	 512
 
 /* A mount id once read; they never change during a container's life. */
 struct known_mount {
@@ -62,11 +62,12 @@ static uint64_t docker_stamp(struct source *s, const char *key)
 
 	if (!source_is_hex_id(key))
 		return 0;
-	stamp = hostfs_stamp(s->fs, source_path(&path, s, "containers", key, "config.v2.json", NULL), 0);
+	stamp = hostfs_stamp(s->fs,
+			     source_path(&path, s, "containers", key, "config.v2.json", NULL), 0);
 	if (!stamp)
 		return 0;
-	return hostfs_stamp(s->fs, source_path(&path, s, "containers", key, "hostconfig.json", NULL),
-			    stamp);
+	return hostfs_stamp(
+		s->fs, source_path(&path, s, "containers", key, "hostconfig.json", NULL), stamp);
 }
 
 /* Docker writes year 1 for "never". */
@@ -224,7 +225,8 @@ static void take_host_config(struct source *s, const char *id, struct container 
 	json_decref(json);
 }
 
-static int docker_read(struct source *s, const char *key, struct strbuf *why, struct container **ret)
+static int docker_read(struct source *s, const char *key, struct strbuf *why,
+		       struct container **ret)
 {
 	auto_strbuf struct strbuf path = STRBUF_INIT;
 	struct container *c;

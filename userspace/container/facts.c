@@ -10,12 +10,12 @@
 #include "container/source.h"
 
 /* A copy of the first non-NULL string that @said has in @field. False: out of memory. */
-#define TAKE_TEXT(in, c, field)                                                      \
-	({                                                                           \
-		bool ok_ = true;                                                     \
-		for (size_t i_ = 0; i_ < (in)->said_len && !(c)->field; i_++)        \
-			ok_ = source_set(&(c)->field, (in)->said[i_]->field);        \
-		ok_;                                                                 \
+#define TAKE_TEXT(in, c, field)                                               \
+	({                                                                    \
+		bool ok_ = true;                                              \
+		for (size_t i_ = 0; i_ < (in)->said_len && !(c)->field; i_++) \
+			ok_ = source_set(&(c)->field, (in)->said[i_]->field); \
+		ok_;                                                          \
 	})
 
 #define TAKE_NUMBER(in, c, field)                                             \
@@ -125,8 +125,8 @@ static bool take_overlay(const struct facts_input *in, struct container *c)
 		free(c->storage_error); /* the mount told what the files could not */
 		c->storage_error = NULL;
 	}
-	c->overlay.unsupported = (layer && layer->unsupported) ||
-				 (in->mounted && in->mounted->unsupported);
+	c->overlay.unsupported =
+		(layer && layer->unsupported) || (in->mounted && in->mounted->unsupported);
 	if (in->mounted) {
 		c->overlay.dev = in->mounted->dev;
 		if (!source_set(&c->overlay.merged, in->mounted->merged))
@@ -146,8 +146,10 @@ static bool has_ended_before(const struct facts_input *in)
 	if (in->seen_exit_wall_ns)
 		return true;
 	for (size_t i = 0; i < in->said_len; i++) {
-		if (in->said[i]->started_wall_ns || in->said[i]->state == CONTAINER_EXITED ||
-		    in->said[i]->pid)
+		if (in->said[i]->started_wall_ns || in->said[i]->pid)
+			return true;
+		/* podman only tells that it was to be started; after its end it is unmounted. */
+		if (in->said[i]->state == CONTAINER_EXITED && !in->mounted)
 			return true;
 	}
 	return in->task || (in->before && in->before->state != CONTAINER_CREATED);
@@ -254,6 +256,10 @@ struct container *facts_merge(const struct facts_input *in)
 		return NULL;
 	if (!take_identity(in, c) || (in->before && !keep_identity(in->before, c)) ||
 	    !take_overlay(in, c))
+		return container_free(c);
+	/* A short id is a name that somebody chose. */
+	if (!c->name && !source_is_hex_id(c->id) && strncmp(c->id, "overlay-", 8) != 0 &&
+	    !source_set(&c->name, c->id))
 		return container_free(c);
 	take_state(in, c);
 	if (!take_mounts(in, c) || !take_cgroups(in, c))

@@ -44,8 +44,8 @@ static bool same_mounts(const struct container *a, const struct container *b)
 static bool same_cgroups(const struct container *a, const struct container *b)
 {
 	return same(a->cgroup_path, b->cgroup_path) && a->cgroup_ids_len == b->cgroup_ids_len &&
-	       (!a->cgroup_ids_len || !memcmp(a->cgroup_ids, b->cgroup_ids,
-					      a->cgroup_ids_len * sizeof(*a->cgroup_ids)));
+	       (!a->cgroup_ids_len ||
+		!memcmp(a->cgroup_ids, b->cgroup_ids, a->cgroup_ids_len * sizeof(*a->cgroup_ids)));
 }
 
 static bool same_identity(const struct container *a, const struct container *b)

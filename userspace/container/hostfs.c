@@ -15,7 +15,7 @@
 
 #include "base/file.h"
 
-#define TEXT_MAX 4096
+#define TEXT_MAX   4096
 #define READ_CHUNK 65536
 
 int hostfs_init(struct hostfs *fs, const char *host_root)

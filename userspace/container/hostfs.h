@@ -16,14 +16,14 @@
 
 #include "base/strbuf.h"
 
-#define HOSTFS_FILE_MAX (16u << 20) /* bytes of a state file */
-#define HOSTFS_SMALL_MAX 65536	    /* bytes of a pid file, a command line, an id */
-#define HOSTFS_PROC_MAX (64u << 20) /* bytes of a mountinfo */
-#define HOSTFS_NAMES_MAX 65536	    /* entries taken from one directory */
+#define HOSTFS_FILE_MAX	 (16u << 20) /* bytes of a state file */
+#define HOSTFS_SMALL_MAX 65536	     /* bytes of a pid file, a command line, an id */
+#define HOSTFS_PROC_MAX	 (64u << 20) /* bytes of a mountinfo */
+#define HOSTFS_NAMES_MAX 65536	     /* entries taken from one directory */
 
 struct hostfs {
-	char *root;	/* "" when files are taken as they are */
-	int root_fd;	/* -1 then */
+	char *root;	 /* "" when files are taken as they are */
+	int root_fd;	 /* -1 then */
 	uint64_t capped; /* directories with more entries than HOSTFS_NAMES_MAX */
 };
 

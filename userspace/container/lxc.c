@@ -64,8 +64,8 @@ static bool take_overlay(char *path, struct container *c)
 	*upper++ = '\0';
 	slash = strrchr(upper, '/');
 	c->overlay.upper = strdup(upper);
-	if (!c->overlay.upper || asprintf(&c->overlay.work, "%.*s/work", (int)(slash - upper),
-					  upper) < 0) {
+	if (!c->overlay.upper ||
+	    asprintf(&c->overlay.work, "%.*s/work", (int)(slash - upper), upper) < 0) {
 		c->overlay.work = NULL;
 		return false;
 	}

@@ -127,7 +127,8 @@ static int take_line(const struct mountinfo_line *line, void *arg)
 	if (strcmp(line->root, "/") != 0)
 		return 0;
 	s = mount_table_find(u->table, line->dev);
-	if (s && !s->is_seen && !s->is_private && s->options_hash != hash_text(line->super_options)) {
+	if (s && !s->is_seen && !s->is_private &&
+	    s->options_hash != hash_text(line->super_options)) {
 		/* The number of an unmounted one was given to another mount. */
 		remove_super(u->table, s, u->events);
 		s = NULL;

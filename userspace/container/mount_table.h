@@ -14,7 +14,7 @@
 
 #include "container/container.h"
 
-#define MOUNT_TABLE_MAX 16384
+#define MOUNT_TABLE_MAX	 16384
 #define MOUNT_POINTS_MAX 16 /* remembered per super block */
 
 struct entry;
@@ -29,8 +29,8 @@ struct super {
 	size_t points_known; /* how many of them the owner was asked about */
 	unsigned tries;	     /* how often its owner was looked for */
 	bool is_seen;
-	bool is_ignored;  /* no container's: image building and unpacking */
-	bool is_private;  /* not in the host's mountinfo; lives as long as @pid */
+	bool is_ignored; /* no container's: image building and unpacking */
+	bool is_private; /* not in the host's mountinfo; lives as long as @pid */
 	pid_t pid;
 	struct entry *entry; /* the container it belongs to; NULL: a candidate */
 };

@@ -56,7 +56,8 @@ static char *value_of(const char *text, const char *key)
 	return NULL;
 }
 
-static int nspawn_read(struct source *s, const char *key, struct strbuf *why, struct container **ret)
+static int nspawn_read(struct source *s, const char *key, struct strbuf *why,
+		       struct container **ret)
 {
 	auto_strbuf struct strbuf path = STRBUF_INIT, text = STRBUF_INIT;
 	auto_free char *leader = NULL, *class = NULL;

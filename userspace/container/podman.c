@@ -22,7 +22,7 @@ static const char *const drivers[] = {"overlay", "overlay2", "vfs", "btrfs", "zf
 static const char *const lists[] = {"containers.json", "volatile-containers.json"};
 
 #define DRIVERS_LEN (sizeof(drivers) / sizeof(drivers[0]))
-#define LISTS_LEN (sizeof(lists) / sizeof(lists[0]))
+#define LISTS_LEN   (sizeof(lists) / sizeof(lists[0]))
 
 /* One line of containers.json. */
 struct listed {
@@ -67,7 +67,8 @@ static void podman_done(struct source *s)
 	s->priv = NULL;
 }
 
-static const char *list_path(struct strbuf *path, const struct source *s, size_t driver, size_t list)
+static const char *list_path(struct strbuf *path, const struct source *s, size_t driver,
+			     size_t list)
 {
 	strbuf_reset(path);
 	strbuf_addf(path, "%s/%s-containers/%s", s->root, drivers[driver], lists[list]);
@@ -257,8 +258,8 @@ static bool take_crio(const json_t *notes, struct container *c)
 	     source_set(&c->pod_namespace, json_text(labels, "io.kubernetes.pod.namespace")) &&
 	     source_set(&c->pod_container, json_text(labels, "io.kubernetes.container.name"));
 	json_decref(labels);
-	c->privileged = !strcmp(json_text(notes, "io.kubernetes.cri-o.PrivilegedRuntime") ?: "",
-				"true");
+	c->privileged =
+		!strcmp(json_text(notes, "io.kubernetes.cri-o.PrivilegedRuntime") ?: "", "true");
 	return ok;
 }
 
@@ -275,7 +276,8 @@ static bool take_config(struct source *s, const struct listed *l, struct contain
 	notes = json_object_get(json, "annotations");
 	privileged = json_text(notes, "io.podman.annotations.privileged");
 	c->privileged = privileged && !strcmp(privileged, "TRUE");
-	c->overlay.read_only = json_is_true(json_object_get(json_object_get(json, "root"), "readonly"));
+	c->overlay.read_only =
+		json_is_true(json_object_get(json_object_get(json, "root"), "readonly"));
 	c->state = CONTAINER_EXITED;
 	ok = take_crio(notes, c);
 	json_decref(json);
@@ -299,7 +301,8 @@ static bool take_layer(struct source *s, const struct listed *l, struct containe
 	return source_set(&c->storage_error, strbuf_str(&text));
 }
 
-static int podman_read(struct source *s, const char *key, struct strbuf *why, struct container **ret)
+static int podman_read(struct source *s, const char *key, struct strbuf *why,
+		       struct container **ret)
 {
 	int err = reread(s, why);
 	struct container *c;
@@ -315,7 +318,8 @@ static int podman_read(struct source *s, const char *key, struct strbuf *why, st
 		return -ENOMEM;
 	c->created_wall_ns = l->created_wall_ns;
 	if (!source_set(&c->name, l->name) || !source_set(&c->image, l->image) ||
-	    !source_set(&c->image_id, l->image_id) || !take_layer(s, l, c) || !take_config(s, l, c)) {
+	    !source_set(&c->image_id, l->image_id) || !take_layer(s, l, c) ||
+	    !take_config(s, l, c)) {
 		container_free(c);
 		return -ENOMEM;
 	}

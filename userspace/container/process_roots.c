@@ -183,7 +183,8 @@ static void roots_of_podman(const struct process_roots *p)
 	auto_free char *from_config = NULL;
 
 	if (!root)
-		root = from_config = toml_text(p, "/etc/containers/storage.conf", "graphroot", false);
+		root = from_config =
+			toml_text(p, "/etc/containers/storage.conf", "graphroot", false);
 	found(p, "podman", root ? root : "/var/lib/containers/storage", NULL);
 }
 
@@ -238,10 +239,14 @@ static const struct {
 	const char *comm;
 	roots_fn roots;
 } runtimes[] = {
-	{"dockerd", roots_of_dockerd},	 {"containerd", roots_of_containerd},
-	{"containerd-shim", roots_of_shim}, {"podman", roots_of_podman},
-	{"crio", roots_of_crio},	 {"conmon", roots_of_conmon},
-	{"runc", roots_of_runc},	 {"crun", roots_of_runc},
+	{"dockerd", roots_of_dockerd},
+	{"containerd", roots_of_containerd},
+	{"containerd-shim", roots_of_shim},
+	{"podman", roots_of_podman},
+	{"crio", roots_of_crio},
+	{"conmon", roots_of_conmon},
+	{"runc", roots_of_runc},
+	{"crun", roots_of_runc},
 	{"lxc-start", roots_of_lxc},
 };
 

@@ -14,7 +14,7 @@
 #include "container/task.h"
 
 #define PROCESSES_MAX 65536
-#define YOUNG_NS (5 * NS_PER_SEC) /* a process may yet become dockerd by exec */
+#define YOUNG_NS      (5 * NS_PER_SEC) /* a process may yet become dockerd by exec */
 
 struct process {
 	UT_hash_handle hh;

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "container/registry_internal.h"
 
-#define SECOND_NS NS_PER_SEC
+#define SECOND_NS    NS_PER_SEC
 #define FULL_LOOK_NS (30 * NS_PER_SEC)
 
 static void on_process(pid_t pid, uint32_t root_dev, void *arg)

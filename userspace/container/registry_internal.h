@@ -26,11 +26,11 @@
 #include "container/task.h"
 #include "container/watch.h"
 
-#define ENTRIES_MAX 16384
+#define ENTRIES_MAX	   16384
 #define CGROUPS_REMEMBERED 4096
-#define SOURCES_MAX 256
-#define SAID_MAX 8 /* facts of one container that are folded */
-#define RETRY_STEPS 5
+#define SOURCES_MAX	   256
+#define SAID_MAX	   8 /* facts of one container that are folded */
+#define RETRY_STEPS	   5
 
 struct entry;
 
@@ -41,8 +41,9 @@ struct facts {
 	struct source *source; /* NULL: registry_add_own() */
 	enum facts_rank rank;
 	uint64_t stamp;
-	bool is_seen; /* in the current listing */
-	bool is_bad;  /* this stamp did not parse, and was counted */
+	bool is_seen;		/* in the current listing */
+	bool is_suspect;	/* this stamp did not parse: once more, then it is an error */
+	bool is_bad;		/* it did not again, and was counted */
 	struct container *said; /* NULL while unreadable */
 	struct entry *entry;
 	struct facts *next; /* of the entry, most trusted first */
@@ -52,12 +53,12 @@ struct entry {
 	UT_hash_handle hh; /* by id */
 	char id[CONTAINER_ID_MAX];
 	struct facts *facts;
-	struct super *super; /* its mounted overlay */
+	struct super *super;	  /* its mounted overlay */
 	const char *runtime_hint; /* static string */
 	bool is_own;
 
 	pid_t hinted_pid;
-	pid_t looked_pid;	/* pid and start of what task describes */
+	pid_t looked_pid; /* pid and start of what task describes */
 	uint64_t looked_start;
 	struct container *task; /* kept after its end, for its mounts */
 	bool task_alive;
@@ -134,7 +135,7 @@ struct source *source_add(struct registry *r, const char *kind, const char *root
 void source_discovered(void *arg, const char *kind, const char *root, const char *found_by);
 void source_refresh(struct registry *r, struct source *s, const char *key);
 void source_look(struct registry *r, struct source *s); /* list and read all of it */
-void sources_look(struct registry *r, bool all); /* all, or those not readable so far */
+void sources_look(struct registry *r, bool all);	/* all, or those not readable so far */
 void sources_refresh_id(struct registry *r, const char *id);
 void sources_add_defaults(struct registry *r, const struct registry_options *options);
 void sources_done(struct registry *r);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "container/mountinfo.h"
 #include "container/overlay_owner.h"
 #include "container/registry_internal.h"
@@ -61,7 +62,7 @@ static struct source *store_of(struct registry *r, const char *parent, const cha
 
 	if (!s)
 		s = source_find(r, "podman", parent);
-	if (s && s->readable)
+	if (s)
 		return s;
 	strbuf_addf(&by, "overlay mounted below %s", parent);
 	strbuf_addf(&path, "%s/image/%s/layerdb", parent, driver);
@@ -88,6 +89,8 @@ static bool resolve_store(struct registry *r, struct super *s, const struct over
 	store = store_of(r, parent, slash + 1);
 	if (!store)
 		return false;
+	if (!store->readable)
+		source_look(r, store); /* its first container is being made */
 	is_docker = store->ops == &docker_source_ops;
 	if (is_docker ? docker_find_mount(store, slash + 1, owner->name, id)
 		      : podman_find_layer(store, owner->name, id))
@@ -242,6 +245,9 @@ static void on_unmounted(struct super *s, void *arg)
 		return;
 	e->super = NULL;
 	s->entry = NULL;
+	/* So short that its process was never seen. */
+	if (!e->task && !e->seen_exit_wall_ns)
+		e->seen_exit_wall_ns = clock_wall_ns();
 	e->retry_step = 0;
 	entry_retry(e);
 	entry_touch(r, e);

@@ -10,9 +10,8 @@
 #include "container/sandbox.h"
 
 static const struct source_ops *const all_ops[] = {
-	&docker_source_ops, &podman_source_ops, &containerd_source_ops,
-	&oci_source_ops,    &lxc_source_ops,	&nspawn_source_ops,
-	&sandbox_source_ops,
+	&docker_source_ops, &podman_source_ops, &containerd_source_ops, &oci_source_ops,
+	&lxc_source_ops,    &nspawn_source_ops, &sandbox_source_ops,
 };
 
 static const struct source_ops *ops_of(const char *kind)
@@ -134,12 +133,15 @@ static void refresh_failed(struct registry *r, struct source *s, const char *key
 
 	if (!f && facts_put(r, s, key, s->ops->rank, NULL, &f))
 		return;
-	if (f->stamp == stamp && !f->is_bad) {
-		f->is_bad = true;
+	f->is_bad = f->is_suspect && f->stamp == stamp;
+	f->is_suspect = !f->is_bad;
+	if (f->is_bad) {
 		fail(s, why->len ? strbuf_str((struct strbuf *)why) : "a state file is unreadable");
 	}
 	f->stamp = stamp;
 	f->is_seen = true;
+	if (f->entry && f->is_suspect)
+		entry_retry(f->entry);
 }
 
 void source_refresh(struct registry *r, struct source *s, const char *key)
@@ -153,7 +155,7 @@ void source_refresh(struct registry *r, struct source *s, const char *key)
 	if (!f)
 		s->ops->watches(s, key, add_watch, s);
 	stamp = s->ops->stamp(s, key);
-	if (f && stamp && f->stamp == stamp && f->said) {
+	if (f && stamp && f->stamp == stamp && !f->is_suspect) {
 		f->is_seen = true;
 		return;
 	}
@@ -171,7 +173,7 @@ void source_refresh(struct registry *r, struct source *s, const char *key)
 		return;
 	f->stamp = stamp;
 	f->is_seen = true;
-	f->is_bad = false;
+	f->is_bad = f->is_suspect = false;
 	f->entry->retry_step = 0;
 	mounts_claim(r, f->entry);
 	task_update(r, f->entry);
@@ -278,12 +280,16 @@ void sources_add_defaults(struct registry *r, const struct registry_options *opt
 	static const struct {
 		const char *kind, *root;
 	} defaults[] = {
-		{"docker", "/var/lib/docker"},	  {"podman", "/var/lib/containers/storage"},
-		{"containerd", "/run/containerd"}, {"containerd", "/run/k3s/containerd"},
+		{"docker", "/var/lib/docker"},
+		{"podman", "/var/lib/containers/storage"},
+		{"containerd", "/run/containerd"},
+		{"containerd", "/run/k3s/containerd"},
 		{"containerd", "/run/docker/containerd/daemon"},
 		{"runc", "/run/docker/runtime-runc/moby"},
-		{"runc", "/run/runc"},		  {"runc", "/run/crun"},
-		{"lxc", "/var/lib/lxc"},	  {"nspawn", "/run/systemd/machines"},
+		{"runc", "/run/runc"},
+		{"runc", "/run/crun"},
+		{"lxc", "/var/lib/lxc"},
+		{"nspawn", "/run/systemd/machines"},
 		{"driftwatch", SANDBOX_STATE_DIR},
 	};
 

@@ -46,6 +46,8 @@ static bool is_task_of(const struct registry *r, const struct entry *e, pid_t pi
 		return false;
 	if (!cgroup_path_parse(strbuf_str(&path), &owner) && !strcmp(owner.id, e->id))
 		return true;
+	if (e->cgroup_path && lies_below(strbuf_str(&path), e->cgroup_path))
+		return true;
 	for (const struct facts *f = e->facts; f; f = f->next) {
 		if (f->source && f->source->ops == &nspawn_source_ops)
 			return true;
@@ -56,7 +58,8 @@ static bool is_task_of(const struct registry *r, const struct entry *e, pid_t pi
 	return false;
 }
 
-static pid_t try_pid(const struct registry *r, const struct entry *e, pid_t pid, uint64_t *ret_start)
+static pid_t try_pid(const struct registry *r, const struct entry *e, pid_t pid,
+		     uint64_t *ret_start)
 {
 	if (pid <= 0 || task_start_ticks(&r->fs, pid, ret_start))
 		return 0;

@@ -293,8 +293,10 @@ const char *sandbox_shared_mounts(const struct sandbox *s)
 
 int sandbox_start(struct sandbox *s)
 {
-	int err = sandbox_state_write(SANDBOX_STATE_DIR, s->container);
+	int err;
 
+	s->container->started_wall_ns = sandbox_stamp_ns();
+	err = sandbox_state_write(SANDBOX_STATE_DIR, s->container);
 	if (err)
 		log_warning("an agent will not know this container's name: cannot write to %s: %s",
 			    SANDBOX_STATE_DIR, strerror(-err));

@@ -67,7 +67,10 @@ const char *sandbox_cgroup_problem(const struct sandbox *s);
 /* Mounts of the host that are visible read-only, joined by ", "; "" when there are none. */
 const char *sandbox_shared_mounts(const struct sandbox *s);
 
-/* Let the command run, and tell the agent. 0 or -errno. */
+/*
+ * Let the command run, and tell the agent. The container's started_wall_ns is from
+ * then on when that was, not when it had been set up. 0 or -errno.
+ */
 int sandbox_start(struct sandbox *s);
 
 /* Readable once the container has ended. */

@@ -33,6 +33,14 @@ int sandbox_make_id(char ret[65])
 	return 0;
 }
 
+uint64_t sandbox_stamp_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return clock_of_timespec(&now);
+}
+
 /* The command takes the place of an image's name: there is no other. */
 static char *join_command(char *const *argv)
 {
@@ -43,18 +51,6 @@ static char *join_command(char *const *argv)
 	if (out.len > IMAGE_MAX)
 		strbuf_truncate(&out, IMAGE_MAX);
 	return strbuf_take(&out);
-}
-
-/*
- * When the last thing that setting up changed: what the layer's times are compared
- * with, so it is the clock that file systems stamp with.
- */
-static uint64_t stamp_clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	return clock_of_timespec(&now);
 }
 
 struct lookup {
@@ -211,7 +207,7 @@ int sandbox_describe(const struct sandbox_facts *facts, struct container **ret)
 	c->state = CONTAINER_RUNNING;
 	c->pid = facts->pid;
 	c->created_wall_ns = facts->created_wall_ns;
-	c->started_wall_ns = stamp_clock_ns();
+	c->started_wall_ns = sandbox_stamp_ns();
 	c->image = join_command(facts->argv);
 	if (asprintf(&c->name, "run-%.8s", facts->id) < 0)
 		c->name = NULL;

@@ -13,6 +13,12 @@
 /* 64 random hex digits and the NUL. 0 or -errno. */
 int sandbox_make_id(char ret[65]);
 
+/*
+ * Now, by the clock that file systems stamp with: what comes later never has an
+ * earlier time, so what the command changes can be told from what was there before.
+ */
+uint64_t sandbox_stamp_ns(void);
+
 struct sandbox_facts {
 	const char *id;
 	const char *lower;

@@ -8,10 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -266,13 +266,22 @@ int sandbox_state_read(int dirfd, const char *name, struct container **ret)
 	return err ? err : sandbox_state_parse(strbuf_str(&text), text.len, ret);
 }
 
+bool sandbox_state_is_live(const struct container *c)
+{
+	struct stat st;
+	char root[48];
+
+	snprintf(root, sizeof(root), "/proc/%d/root/.", (int)c->pid);
+	return stat(root, &st) == 0 && file_kernel_dev(st.st_dev) == c->overlay.dev;
+}
+
 static void sweep_one(int dirfd, const char *name)
 {
 	struct container *c;
 
 	if (sandbox_state_read(dirfd, name, &c))
 		return;
-	if (kill(c->pid, 0) < 0 && errno == ESRCH)
+	if (!sandbox_state_is_live(c))
 		unlinkat(dirfd, name, 0);
 	container_free(c);
 }

@@ -19,6 +19,7 @@
 #ifndef SANDBOX_STATE_H
 #define SANDBOX_STATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "container/container.h"
@@ -37,7 +38,13 @@ int sandbox_state_read(int dirfd, const char *name, struct container **ret);
 /* The same from the file's text. 0, -EBADMSG or -ENOMEM. */
 int sandbox_state_parse(const char *text, size_t len, struct container **ret);
 
-/* Remove state files whose process is gone. */
+/*
+ * Whether the container that was read still runs: its process is there and has the
+ * overlay as root, so it is not another one with the number.
+ */
+bool sandbox_state_is_live(const struct container *c);
+
+/* Remove state files of containers that do not run any more. */
 void sandbox_state_sweep(const char *dir);
 
 #endif /* SANDBOX_STATE_H */

@@ -13,9 +13,9 @@
 #include "base/file.h"
 #include "container/mountinfo.h"
 
-#define HEX_ID_LEN 64
+#define HEX_ID_LEN     64
 #define LOWER_FILE_MAX 65536
-#define LOWERS_MAX 1024
+#define LOWERS_MAX     1024
 
 bool source_is_hex_id(const char *text)
 {

@@ -25,7 +25,8 @@ static int add_host_mount(const struct mountinfo_line *line, void *arg)
 	if (mounts->len >= HOST_MOUNTS_MAX)
 		return 0;
 	if ((mounts->len & (mounts->len - 1)) == 0) {
-		grown = reallocarray(mounts->all, mounts->len ? 2 * mounts->len : 1, sizeof(*grown));
+		grown = reallocarray(mounts->all, mounts->len ? 2 * mounts->len : 1,
+				     sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
 		mounts->all = grown;
@@ -107,10 +108,10 @@ static char *host_path_of(const struct host_mounts *host, uint32_t dev, const ch
 static bool is_pseudo(const char *type)
 {
 	static const char *const pseudo[] = {
-		"proc",	      "sysfs",	   "cgroup",  "cgroup2",   "devpts",	"mqueue",
-		"devtmpfs",   "securityfs", "debugfs", "tracefs",   "bpf",	"hugetlbfs",
-		"pstore",     "configfs",  "fusectl", "nsfs",	   "binfmt_misc", "efivarfs",
-		"rpc_pipefs", "autofs",	   "selinuxfs",
+		"proc",	      "sysfs",	    "cgroup",	 "cgroup2", "devpts",	   "mqueue",
+		"devtmpfs",   "securityfs", "debugfs",	 "tracefs", "bpf",	   "hugetlbfs",
+		"pstore",     "configfs",   "fusectl",	 "nsfs",    "binfmt_misc", "efivarfs",
+		"rpc_pipefs", "autofs",	    "selinuxfs",
 	};
 
 	for (size_t i = 0; i < sizeof(pseudo) / sizeof(pseudo[0]); i++) {
@@ -128,7 +129,8 @@ struct reading {
 	int err;
 };
 
-static uint64_t inode_of(int root_fd, const char *destination, uint32_t dev)
+/* The files of a btrfs subvolume have another device number than its mount. */
+static uint64_t inode_of(int root_fd, const char *destination, uint32_t dev, bool is_btrfs)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
@@ -140,7 +142,7 @@ static uint64_t inode_of(int root_fd, const char *destination, uint32_t dev)
 	if (root_fd < 0)
 		return 0;
 	fd = (int)syscall(SYS_openat2, root_fd, destination, &how, sizeof(how));
-	if (fd < 0 || fstat(fd, &st) < 0 || file_kernel_dev(st.st_dev) != dev)
+	if (fd < 0 || fstat(fd, &st) < 0 || (file_kernel_dev(st.st_dev) != dev && !is_btrfs))
 		return 0;
 	return st.st_ino;
 }
@@ -184,7 +186,8 @@ static int take_mount(const struct mountinfo_line *line, struct reading *r)
 		m->kind = MOUNT_PSEUDO;
 		return 0;
 	}
-	m->root_ino = inode_of(r->root_fd, line->mount_point, line->dev);
+	m->root_ino =
+		inode_of(r->root_fd, line->mount_point, line->dev, !strcmp(line->type, "btrfs"));
 	if ((!strcmp(line->type, "tmpfs") || !strcmp(line->type, "ramfs")) &&
 	    !is_on_host(r->host, line->dev)) {
 		m->kind = MOUNT_TMPFS;

@@ -18,8 +18,8 @@
 #include "base/file.h"
 
 #define EVENT_BUFFER 65536
-#define READ_CHUNK 65536
-#define DIRECTORY_EVENTS                                                                  \
+#define READ_CHUNK   65536
+#define DIRECTORY_EVENTS \
 	(IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_DELETE_SELF)
 
 struct watched {
@@ -36,6 +36,7 @@ struct watch {
 	 * the epoll fd from outside polls the first. The second is ours alone.
 	 */
 	int wake_fd, mounts_fd;
+	bool cannot_poll; /* mountinfo is a plain file, as beneath a copied host root */
 	struct watched *watched;
 	uint64_t refused;
 };
@@ -60,7 +61,11 @@ static int open_fds(const struct hostfs *fs, struct watch *w)
 	if (w->wake_fd < 0 || w->mounts_fd < 0)
 		return w->wake_fd < 0 ? w->wake_fd : w->mounts_fd;
 	err = add_to_epoll(w, w->inotify_fd, EPOLLIN);
-	return err ? err : add_to_epoll(w, w->wake_fd, EPOLLPRI);
+	if (err)
+		return err;
+	err = add_to_epoll(w, w->wake_fd, EPOLLPRI);
+	w->cannot_poll = err == -EPERM;
+	return w->cannot_poll ? 0 : err;
 }
 
 int watch_open(const struct hostfs *fs, struct watch **ret)
@@ -218,7 +223,7 @@ bool watch_mounts_changed(struct watch *w)
 {
 	struct pollfd p = {.fd = w->mounts_fd, .events = POLLPRI};
 
-	return poll(&p, 1, 0) > 0 && p.revents & (POLLPRI | POLLERR);
+	return w->cannot_poll || (poll(&p, 1, 0) > 0 && p.revents & (POLLPRI | POLLERR));
 }
 
 int watch_read_mounts(struct watch *w, struct strbuf *out)

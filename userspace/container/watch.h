@@ -45,7 +45,7 @@ struct watch_events {
 /* Deliver what inotify has, at most one buffer of it. Never blocks. 0 or -errno. */
 int watch_process(struct watch *w, const struct watch_events *events);
 
-/* True when the host's mounts changed since the last call. */
+/* True when the host's mounts changed since the last call, or may have. */
 bool watch_mounts_changed(struct watch *w);
 
 /* Append the host's mountinfo as it is now. 0 or -errno. */

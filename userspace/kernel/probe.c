@@ -111,14 +111,51 @@ static int open_rings(struct probe *p)
 	return ring_buffer__add(p->rings, p->maps[MAP_EVENTS], on_record, p);
 }
 
+static uint32_t map_id(int fd)
+{
+	struct bpf_map_info info = {0};
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+/* Which of the two tables of files the agent before us had in use. */
+static int find_active_files(struct probe *p)
+{
+	uint32_t zero = 0, id;
+
+	if (bpf_map_lookup_elem(p->maps[MAP_FILES], &zero, &id))
+		return -errno;
+	p->files_active = id == map_id(p->maps[MAP_FILES_B]) ? MAP_FILES_B : MAP_FILES_A;
+	return 0;
+}
+
 static int set_first_values(struct probe *p)
 {
 	uint32_t zero = 0, fd = (uint32_t)p->maps[MAP_FILES_A];
 
+	if (p->was_adopted) {
+		slots_repair(p);
+		return find_active_files(p);
+	}
 	p->files_active = MAP_FILES_A;
 	if (bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY))
 		return -errno;
 	return control_init(p);
+}
+
+/* Pinning is not worth failing for: without it there is a gap when no agent runs. */
+static void pin(struct probe *p)
+{
+	int err;
+
+	if (!p->pin_dir || p->was_adopted)
+		return;
+	err = pins_make(p);
+	if (!err)
+		return;
+	log_warning("%s: %s; nothing is counted while no agent runs", p->pin_dir, strerror(-err));
+	pins_remove(p);
 }
 
 static int start(struct probe *p, struct strbuf *error)
@@ -131,7 +168,11 @@ static int start(struct probe *p, struct strbuf *error)
 	err = err ?: open_rings(p);
 	if (err && error)
 		strbuf_addf(error, "setting up the maps: %s", strerror(-err));
-	return err ?: probe_attach(p, error);
+	if (!err && !p->was_adopted)
+		err = probe_attach(p, error);
+	if (!err)
+		pin(p);
+	return err;
 }
 
 static void stop(struct probe *p)
@@ -150,8 +191,11 @@ struct probe *probe_close(struct probe *p, bool keep_pins)
 {
 	if (!p)
 		return NULL;
-	(void)keep_pins;
+	if (p->pin_dir && p->lock_fd >= 0 && !keep_pins)
+		pins_remove(p);
 	stop(p);
+	if (p->lock_fd >= 0)
+		close(p->lock_fd);
 	free(p->hooks);
 	free(p->pin_dir);
 	free(p);
@@ -160,7 +204,7 @@ struct probe *probe_close(struct probe *p, bool keep_pins)
 
 static void probe_closep(struct probe **p)
 {
-	probe_close(*p, false);
+	probe_close(*p, true); /* what could not be opened was not ours to remove */
 }
 
 static struct probe *probe_new(const struct probe_options *options)
@@ -185,16 +229,35 @@ static struct probe *probe_new(const struct probe_options *options)
 	return p;
 }
 
+static int adopt(struct probe *p, struct strbuf *error)
+{
+	int err = pins_lock(p, error);
+
+	if (err)
+		return err;
+	err = pins_adopt(p);
+	if (!err)
+		return 0;
+	if (err == -ESTALE)
+		log_warning("%s: other sizes or another tier; counting starts again", p->pin_dir);
+	pins_remove_version(p);
+	return -ENODATA;
+}
+
 static int open_tier(const struct probe_options *options, enum probe_tier tier,
 		     struct strbuf *error, struct probe **ret)
 {
 	auto_release(probe_closep) struct probe *p = probe_new(options);
-	int err;
+	int err = -ENODATA;
 
 	if (!p)
 		return -ENOMEM;
-	err = probe_load(p, tier, error);
-	err = err ?: start(p, error);
+	if (p->pin_dir)
+		err = adopt(p, error);
+	if (err == -ENODATA)
+		err = probe_load(p, tier, error);
+	if (!err)
+		err = start(p, error);
 	if (err)
 		return err;
 	*ret = take_ptr(&p);
@@ -209,11 +272,11 @@ int probe_open(const struct probe_options *options, struct strbuf *error, struct
 
 	if (options->tier != PROBE_TIER_AUTO)
 		return open_tier(options, options->tier, error, ret);
-	for (i = 0; i < sizeof(order) / sizeof(order[0]) && err; i++) {
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		if (error)
 			strbuf_reset(error);
 		err = open_tier(options, order[i], error, ret);
-		if (err == -EPERM || err == -ENOENT || err == -EBUSY || err == -EEXIST)
+		if (!err || err == -EPERM || err == -ENOENT || err == -EBUSY || err == -EEXIST)
 			break;
 	}
 	return err;

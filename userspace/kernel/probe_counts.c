@@ -87,6 +87,17 @@ static void slot_let_go(struct dw_slot *slot)
 	__atomic_exchange_n(&slot->busy, 0, __ATOMIC_SEQ_CST);
 }
 
+void slots_repair(struct probe *p)
+{
+	size_t count = (size_t)p->cpus * DW_SLOTS_PER_CPU, i;
+
+	for (i = 0; i < count; i++) {
+		/* A program holds one for microseconds; whoever holds it longer is dead. */
+		slot_hold(&p->slots[i]);
+		slot_let_go(&p->slots[i]);
+	}
+}
+
 /* What the slot holds that "files" does not. False when that is nothing. */
 static bool slot_read(const struct dw_slot *slot, struct dw_file_key *key,
 		      struct dw_file_stats *stats)
@@ -233,7 +244,7 @@ int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg)
 	if (bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY))
 		return -errno;
 	p->files_active = idle;
-	p->files_base = __atomic_load_n(&p->control->files_started, __ATOMIC_SEQ_CST);
+	p->control->files_base = __atomic_load_n(&p->control->files_started, __ATOMIC_SEQ_CST);
 	foreach_slot(p, true, fn, arg);
 	return drain_entries(p->maps[full], fn, arg);
 }

@@ -94,7 +94,7 @@ int probe_read_health(const struct probe *p, struct probe_health *ret)
 		.runs_missed = p->control->lost_runs,
 		.watched_used = p->watch.used,
 		.watched_size = p->watch.size,
-		.files_used = p->control->files_started - p->files_base,
+		.files_used = p->control->files_started - p->control->files_base,
 		.files_size = p->options.max_files,
 		.writers_size = map_size(p, MAP_WRITERS),
 		.containers_used = count_keys(p->maps[MAP_OVERLAYS]),

@@ -93,7 +93,6 @@ struct probe {
 	struct ring_buffer *rings;
 	struct watch_index watch;
 	int files_active; /* MAP_FILES_A or MAP_FILES_B */
-	uint64_t files_base; /* control->files_started at the last drain */
 	uint64_t overflow_seen;
 	uint64_t records_received;
 	uint64_t records_malformed;
@@ -108,6 +107,8 @@ int probe_load(struct probe *p, enum probe_tier tier, struct strbuf *error);
 int probe_attach(struct probe *p, struct strbuf *error);
 void probe_unload(struct probe *p);
 const char *probe_map_name(enum probe_map map);
+/* How many elements the options ask for; 0: as the program says. */
+size_t probe_map_entries(const struct probe *p, enum probe_map map);
 
 /* probe_hooks.c */
 void probe_hooks_init(struct probe *p);
@@ -126,9 +127,14 @@ void control_wait_for_programs(const struct probe *p);
 
 /* probe_pins.c */
 int pins_lock(struct probe *p, struct strbuf *error);
-bool pins_have_map(const struct probe *p);
-int pins_adopt(struct probe *p, struct strbuf *error);
-int pins_make(struct probe *p, struct strbuf *error);
+/* Returns 0, -ENOENT: there is nothing to adopt, -ESTALE: other sizes or another tier. */
+int pins_adopt(struct probe *p);
+int pins_make(struct probe *p);
 void pins_remove(struct probe *p);
+/* The same, but the directory stays: we hold its lock. */
+void pins_remove_version(struct probe *p);
+
+/* probe_counts.c: let go of the slots that an agent held when it died. */
+void slots_repair(struct probe *p);
 
 #endif /* PROBE_INTERNAL_H */

@@ -123,30 +123,50 @@ static void choose_programs(struct probe *p, enum probe_tier tier, const struct 
 	}
 }
 
-static int resize(struct probe *p, enum probe_map map, size_t entries)
+size_t probe_map_entries(const struct probe *p, enum probe_map map)
 {
-	struct bpf_map *m = bpf_object__find_map_by_name(p->object, map_names[map]);
+	const struct probe_options *o = &p->options;
 
-	return m ? bpf_map__set_max_entries(m, (uint32_t)entries) : -ENOENT;
+	switch (map) {
+	case MAP_EVENTS:
+		return o->ring_bytes;
+	case MAP_DIRTY_RING:
+		return o->dirty_ring_bytes;
+	case MAP_WATCHED:
+	case MAP_DIRTY:
+		return o->max_watched;
+	case MAP_COUNTERS:
+	case MAP_ADDED:
+		return o->max_containers;
+	case MAP_ROOTS:
+		return 8ul * o->max_containers;
+	case MAP_OVERLAYS:
+	case MAP_CGROUPS:
+		return 4ul * o->max_containers;
+	case MAP_FILES_A:
+	case MAP_FILES_B:
+		return o->max_files;
+	case MAP_SLOTS:
+		return (size_t)p->cpus * DW_SLOTS_PER_CPU;
+	default:
+		return 0;
+	}
 }
 
 static int resize_maps(struct probe *p)
 {
-	const struct probe_options *o = &p->options;
-	int err = 0;
+	struct bpf_map *m;
+	size_t entries;
+	int i, err = 0;
 
-	err = err ?: resize(p, MAP_EVENTS, o->ring_bytes);
-	err = err ?: resize(p, MAP_DIRTY_RING, o->dirty_ring_bytes);
-	err = err ?: resize(p, MAP_WATCHED, o->max_watched);
-	err = err ?: resize(p, MAP_DIRTY, o->max_watched);
-	err = err ?: resize(p, MAP_COUNTERS, o->max_containers);
-	err = err ?: resize(p, MAP_ADDED, o->max_containers);
-	err = err ?: resize(p, MAP_ROOTS, 8ul * o->max_containers);
-	err = err ?: resize(p, MAP_OVERLAYS, 4ul * o->max_containers);
-	err = err ?: resize(p, MAP_CGROUPS, 4ul * o->max_containers);
-	err = err ?: resize(p, MAP_FILES_A, o->max_files);
-	err = err ?: resize(p, MAP_FILES_B, o->max_files);
-	err = err ?: resize(p, MAP_SLOTS, (size_t)p->cpus * DW_SLOTS_PER_CPU);
+	for (i = 0; i < MAP_MAX && !err; i++) {
+		entries = probe_map_entries(p, i);
+		m = bpf_object__find_map_by_name(p->object, map_names[i]);
+		if (!m)
+			return -ENOENT;
+		if (entries)
+			err = bpf_map__set_max_entries(m, (uint32_t)entries);
+	}
 	return err;
 }
 
@@ -271,6 +291,9 @@ void probe_unload(struct probe *p)
 
 	for (i = 0; i < hook_def_count; i++) {
 		bpf_link__destroy(p->hooks[i].link);
+		if (p->hooks[i].is_adopted && p->hooks[i].prog_fd >= 0)
+			close(p->hooks[i].prog_fd);
+		p->hooks[i].is_adopted = false;
 		p->hooks[i].link = NULL;
 		p->hooks[i].public.attached = false;
 		p->hooks[i].prog_fd = -1;

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * test_bpf_pins.c - pinned programs count on while no agent runs, and are taken over.
+ */
+#include "lab.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIN_DIR "/sys/fs/bpf/driftwatch-test"
+
+static int reopen(struct lab *lab, enum probe_tier tier)
+{
+	struct probe_options options = {.tier = tier, .pin_dir = PIN_DIR};
+
+	return probe_open(&options, NULL, &lab->probe);
+}
+
+static void write_some(const struct lab *lab, int n)
+{
+	int fd = open(lab_path(lab, "pinned"), O_CREAT | O_WRONLY | O_APPEND, 0644);
+
+	assert_true(fd >= 0);
+	while (n-- > 0)
+		assert_int_equal(write(fd, "abc", 3), 3);
+	close(fd);
+}
+
+static void register_again(struct lab *lab)
+{
+	assert_int_equal(probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER), 0);
+	assert_int_equal(probe_set_root(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper),
+					LAB_CONTAINER, DW_ROOT_UPPER),
+			 0);
+}
+
+static int open_pinned(void **state)
+{
+	struct lab *lab;
+
+	if (access("/sys/fs/bpf", W_OK))
+		skip();
+	probe_unpin(PIN_DIR);
+	lab = lab_open(LAB_ROOT_FS, 0, PROBE_TIER_FS);
+	probe_close(lab->probe, false);
+	lab->probe = NULL;
+	assert_int_equal(reopen(lab, PROBE_TIER_FS), 0);
+	assert_false(probe_was_adopted(lab->probe));
+	register_again(lab);
+	lab_mark(lab);
+	*state = lab;
+	return 0;
+}
+
+static int close_pinned(void **state)
+{
+	struct lab *lab = *state;
+
+	lab_close(lab);
+	probe_unpin(PIN_DIR);
+	return 0;
+}
+
+static void counting_goes_on_without_an_agent(void **state)
+{
+	struct lab *lab = *state;
+
+	write_some(lab, 10);
+	lab->probe = probe_close(lab->probe, true);
+	write_some(lab, 20);
+	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), 0);
+	assert_true(probe_was_adopted(lab->probe));
+	assert_int_equal(probe_tier(lab->probe), PROBE_TIER_FS);
+	write_some(lab, 5);
+	lab_expect(lab, 35, 105);
+}
+
+static void dirty_marks_survive_the_agent(void **state)
+{
+	struct lab *lab = *state;
+	uint32_t dev = lab_dev(lab->upper);
+	uint64_t ino = lab_ino(lab->upper), mark;
+	long slot = probe_watch(lab->probe, dev, ino, LAB_CONTAINER);
+
+	assert_true(slot >= 0);
+	probe_take_dirty(lab->probe, slot);
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(mkdir(lab_path(lab, "made_in_between"), 0755), 0);
+	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), 0);
+	assert_int_equal(probe_watch(lab->probe, dev, ino, LAB_CONTAINER), slot);
+	mark = probe_take_dirty(lab->probe, slot);
+	assert_true(mark > 1);
+}
+
+static void what_nobody_watches_again_is_dropped(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_health h;
+	uint32_t dev = lab_dev(lab->upper);
+
+	assert_true(probe_watch(lab->probe, dev, 1000001, LAB_CONTAINER) >= 0);
+	assert_true(probe_watch(lab->probe, dev, 1000002, LAB_CONTAINER) >= 0);
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), 0);
+	assert_true(probe_watch(lab->probe, dev, 1000002, LAB_CONTAINER) >= 0);
+	probe_forget_stale(lab->probe);
+	assert_int_equal(probe_read_health(lab->probe, &h), 0);
+	assert_int_equal(h.watched_used, 1);
+}
+
+static void a_second_agent_is_refused(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_options options = {.pin_dir = PIN_DIR};
+	auto_strbuf struct strbuf error = STRBUF_INIT;
+	struct probe *second = NULL;
+
+	assert_int_equal(probe_open(&options, &error, &second), -EBUSY);
+	assert_non_null(strstr(strbuf_str(&error), PIN_DIR));
+	assert_int_equal(probe_unpin(PIN_DIR), -EBUSY);
+	write_some(lab, 1);
+	lab_expect(lab, 1, 3);
+}
+
+static void pins_of_another_version_are_refused(void **state)
+{
+	struct lab *lab = *state;
+
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(mkdir(PIN_DIR "/abi-999", 0700), 0);
+	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), -EEXIST);
+	assert_true(probe_unpin(PIN_DIR) > 0);
+	assert_int_equal(access(PIN_DIR, F_OK), -1);
+}
+
+static void other_sizes_start_afresh(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_options options = {.pin_dir = PIN_DIR, .max_files = 1000};
+
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
+	assert_false(probe_was_adopted(lab->probe));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, open_pinned, close_pinned)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(counting_goes_on_without_an_agent),
+		TEST(dirty_marks_survive_the_agent),
+		TEST(what_nobody_watches_again_is_dropped),
+		TEST(a_second_agent_is_refused),
+		TEST(pins_of_another_version_are_refused),
+		TEST(other_sizes_start_afresh),
+	};
+
+	return cmocka_run_group_tests_name("pins", tests, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 400
+"""Every operation of operations.tsv, each in a fresh container: driftwatch diff is docker diff.
+
+The table drives: a row that the program in the container does not know fails.
+"""
+
+import os
+
+from driftlib.agent import Agent
+from driftlib.docker import Docker, path_of
+from driftlib.suite import Failure, Suite, check, check_equal, equal_within
+
+TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "operations.tsv")
+WITHIN = 1.0  # seconds from the end of the operation to an equal list
+
+# Rows whose recorded answer is cut off or mangled in the table, and what it is in full.
+LONG = ["/img/d" + ("/" + "n" * 100) * depth for depth in range(1, 61)]
+IN_FULL = {
+    "many": ["C /img", "C /img/d"] + [f"A /img/d/m{n}" for n in range(1, 200, 2)],
+    "longpath": ["C /img", "C /img/d"] + [f"A {p}" for p in LONG + [LONG[-1] + "/deep"]],
+    "badname": ["C /img", "C /img/d", "A /img/d/\x01\x1b[31m\\", "A /img/d/new\nline \ufffd\""],
+}
+RAW_BADNAME = b"A /img/d/new\nline \xff\""
+
+suite = Suite(__file__)
+
+
+def rows():
+    with open(TABLE, encoding="utf-8") as f:
+        next(f)
+        for line in f:
+            name, result, diff, *_ = line.rstrip("\n").split("\t")
+            lines = [] if diff == "(empty)" else [x.strip() for x in diff.split(";") if x.strip()]
+            yield name, result, sorted(IN_FULL.get(name, lines), key=path_of)
+
+
+class Environment:
+    def __init__(self, s):
+        self.docker = Docker(s)
+        self.docker.ops_image()
+        self.agent = Agent(s)
+
+
+def check_row(env, name, result, expected):
+    container = env.docker.run()
+    try:
+        answer = container.control.try_(f"op {name}")
+        check("no such operation" not in answer, "the row has no test")
+        check_equal(answer.split()[0], result.split()[0], f"the operation itself ({answer})")
+        equal_within(lambda: env.agent.diff(container.id), lambda: expected, WITHIN, "diff")
+        check_equal(docker_answer(container, name, expected), expected, "docker diff")
+        if name == "badname":
+            check(RAW_BADNAME in env.agent.diff_bytes(container.id), "the name is not given raw")
+    finally:
+        container.remove()
+
+
+def docker_answer(container, name, expected):
+    """Where docker diff itself fails (paths beyond PATH_MAX) the operation is the truth."""
+    try:
+        return container.diff()
+    except Failure:
+        check(name == "longpath", "docker diff failed")
+        return expected
+
+
+def add(row):
+    def test(env):
+        check_row(env, *row)
+
+    test.__name__ = row[0]
+    suite.test(test)
+
+
+for one in rows():
+    add(one)
+suite.main(Environment)

@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""The agent is killed and started again while containers write: nothing is lost.
+
+Pinned programs go on counting in the gap; the list is healed by what they marked.
+"""
+
+import os
+
+from driftlib import process
+from driftlib.agent import PROGRAM, Agent
+from driftlib.docker import Docker
+from driftlib.suite import Suite, check, check_equal, equal_within, eventually
+
+PINS = f"/sys/fs/bpf/dw-test-{os.getpid()}"
+suite = Suite(__file__)
+
+
+class Environment:
+    def __init__(self, s):
+        self.suite = s
+        self.docker = Docker(s)
+        self.docker.ops_image()
+        self.agent = Agent(s, "--pin-dir", PINS)
+        s.defer(process.run, [PROGRAM, "agent", "--unpin", "--pin-dir", PINS])
+
+    def same(self, container, timeout=2):
+        equal_within(lambda: self.agent.diff(container.id), container.diff, timeout, "diff")
+
+    def totals(self, container):
+        m = self.agent.metrics()
+        return tuple(m.of(container.id, f"driftwatch_container_{name}_total", target="layer")
+                     for name in ("write_calls", "written_bytes"))
+
+
+def parse(answer):
+    check(answer.startswith("OK"), answer)
+    return tuple(int(word) for word in answer.split()[1:])
+
+
+@suite.test
+def killed_under_load_and_restarted_totals_and_list_are_exact(env):
+    loaded, random = env.docker.run(), env.docker.run()
+    env.same(loaded)
+    loaded.control.send("load tiny /img/load 1500000")
+    random.control.send("random 42 3000 2")
+    eventually(lambda: (env.totals(loaded)[0] or 0) > 1000, 10, "the load is counted")
+    env.agent.kill()
+    born = env.docker.run()
+    born.control.ask("op creat_write")
+    short = env.docker.run(["/bin/ops", "op", "creat_write"])
+    short.wait()
+    env.agent.start()
+    truth = parse(loaded.control.answer())
+    random.control.answer()
+    for c in (loaded, random, born, short):
+        env.same(c, 5)
+    check_equal(env.totals(loaded), truth, "totals over the gap")
+    check_equal(env.totals(born), (1, 100), "totals of a container born in the gap")
+    check_equal(env.totals(short), (1, 100), "totals of one that lived and ended in the gap")
+    for c in (loaded, random, born, short):
+        check(env.agent.files(c.id)["complete"], "not complete")
+
+
+@suite.test
+def five_kills_in_a_row_lose_nothing(env):
+    c = env.docker.run()
+    env.same(c)
+    c.control.send("load tiny /img/load 3000000")
+    for _ in range(5):
+        env.agent.kill()
+        env.agent.start()
+    check_equal(env.totals(c) <= parse(c.control.answer()), True, "totals run ahead")
+    c.control.ask("op rmtree_recreate")
+    env.same(c, 5)
+    check_equal(env.totals(c), (3000000, 3000000), "totals")
+
+
+@suite.test
+def a_writer_in_the_gap_is_named(env):
+    c = env.docker.run()
+    env.same(c)
+    env.agent.kill()
+    c.control.ask("op creat_write")
+    env.agent.start()
+    writer = env.agent.file(c.id, "/img/d/new")["first_writer"]
+    check_equal((writer["comm"], writer["executable"]), ("ops", "/bin/ops"), "writer")
+
+
+@suite.test
+def sigterm_detaches_and_unpins(env):
+    check(os.path.isdir(PINS) and os.listdir(PINS), "nothing was pinned")
+    check_equal(env.agent.stop(), 0, "exit")
+    check(not os.path.exists(PINS), f"{PINS} is still there")
+    env.agent.start()
+
+
+@suite.test
+def a_stop_and_start_keeps_the_list_exact(env):
+    c = env.docker.run()
+    c.control.ask("random 9 400 2")
+    check_equal(env.agent.stop(), 0, "exit")
+    c.control.ask("random 10 400 2")
+    env.agent.start()
+    env.same(c)
+
+
+@suite.test
+def keep_pins_counts_through_an_upgrade_and_unpin_cleans_up(env):
+    pins = PINS + "-kept"
+    agent = Agent(env.suite, "--pin-dir", pins, "--keep-pins", name="keeper")
+    c = env.docker.run()
+    eventually(lambda: agent.client("diff", c.id).returncode == 0, 5, "known")
+    check_equal(agent.stop(), 0, "exit")
+    check(os.path.isdir(pins), "the pins went")
+    c.control.ask("op creat_write")
+    agent.start()
+    m = agent.metrics()
+    check_equal(m.of(c.id, "driftwatch_container_written_bytes_total", target="layer"), 100,
+                "bytes written while no agent ran")
+    agent.stop()
+    done = process.run([PROGRAM, "agent", "--unpin", "--pin-dir", pins])
+    check_equal(done.returncode, 0, f"exit of --unpin ({done.stderr.decode()[:200]})")
+    check(not os.path.exists(pins), f"{pins} is still there")
+
+
+@suite.test
+def without_pins_the_gap_is_healed_by_a_scan(env):
+    agent = Agent(env.suite, "--no-pin", name="unpinned")
+    c = env.docker.run()
+    c.control.ask("op creat")
+    agent.kill()
+    c.control.ask("op rmtree_recreate")
+    agent.start()
+    equal_within(lambda: agent.diff(c.id), c.diff, 2, "diff")
+    check(agent.files(c.id)["complete"], "not complete after its scan")
+    check_equal(agent.stop(), 0, "exit")
+
+
+@suite.test
+def two_agents_do_not_take_each_others_pins(env):
+    one = Agent(env.suite, name="one")
+    two = Agent(env.suite, name="two")
+    c = env.docker.run()
+    c.control.ask("op creat_write")
+    equal_within(lambda: one.diff(c.id), c.diff, 2, "the first's diff")
+    check_equal(two.stop(), 0, "exit of the second")
+    c.control.ask("op append")
+    equal_within(lambda: one.diff(c.id), c.diff, 2, "the first's diff after the second ended")
+    m = one.metrics()
+    check_equal(m.of(c.id, "driftwatch_container_written_bytes_total", target="layer"), 150,
+                "the first's bytes")
+    one.stop()
+
+
+suite.main(Environment)

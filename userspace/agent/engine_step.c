@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * engine_step.c - one turn of the engine, and turning it until an answer is true.
+ */
+#include "agent/engine_internal.h"
+#include "agent/engine_state.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+
+static int next_due(struct ledger_container *c, void *arg)
+{
+	const struct track *t = c->engine_data;
+	uint64_t *due = arg;
+
+	if (t->work_due_ns && t->work_due_ns < *due)
+		*due = t->work_due_ns;
+	if (t->rescan_due_ns && t->rescan_due_ns < *due)
+		*due = t->rescan_due_ns;
+	return 0;
+}
+
+int engine_timeout_ms(const struct engine *e)
+{
+	uint64_t now = clock_mono_ns(), due = e->housekeeping_ns ? e->housekeeping_ns : now;
+	uint64_t ms;
+
+	if (e->flush_at_ns && e->flush_at_ns < due)
+		due = e->flush_at_ns;
+	ledger_foreach(e->ledger, next_due, &due);
+	ms = due <= now ? 0 : (due - now + NS_PER_MSEC - 1) / NS_PER_MSEC;
+	if (e->registry) {
+		uint64_t registry_ms = (uint64_t)registry_timeout_ms(e->registry);
+
+		ms = registry_ms < ms ? registry_ms : ms;
+	}
+	return (int)ms;
+}
+
+static void note_readable(struct engine *e)
+{
+	struct epoll_event events[4];
+	int n = epoll_wait(e->epoll_fd, events, 4, 0);
+
+	for (int i = 0; i < n; i++) {
+		if (e->probe && events[i].data.fd == probe_fd(e->probe)) {
+			engine_arm_probe(e, false);
+			e->flush_at_ns = clock_mono_ns() + e->options.coalesce_ns;
+		} else if (e->registry && events[i].data.fd == registry_fd(e->registry)) {
+			registry_process(e->registry);
+		}
+	}
+}
+
+struct work {
+	uint64_t deadline_ns;
+	bool left; /* somebody has more to do now */
+};
+
+static int work_on_tree(struct ledger_container *c, void *arg)
+{
+	struct track *t = c->engine_data;
+	struct work *w = arg;
+	uint64_t now = clock_mono_ns();
+	int ms;
+
+	if (!c->tree || !t->work_due_ns || t->work_due_ns > now)
+		return 0;
+	if (now >= w->deadline_ns) {
+		w->left = true;
+		return 1;
+	}
+	ms = tree_work(c->tree, w->deadline_ns - now);
+	t->work_due_ns = ms < 0 ? 0 : clock_mono_ns() + (uint64_t)ms * NS_PER_MSEC;
+	if (ms == 0)
+		w->left = true;
+	return 0;
+}
+
+/* One round over the trees; true when some have more to do now. */
+static bool work_on_trees(struct engine *e, uint64_t budget_ns)
+{
+	struct work w = {.deadline_ns = clock_mono_ns() + budget_ns};
+
+	ledger_foreach(e->ledger, work_on_tree, &w);
+	return w.left;
+}
+
+static void flush(struct engine *e)
+{
+	e->flush_at_ns = 0;
+	if (e->probe)
+		engine_drain(e);
+	/* An unmount that came before removals must be known before they are believed. */
+	if (e->registry)
+		registry_process(e->registry);
+	engine_arm_probe(e, true);
+}
+
+static int check_read(struct ledger_container *c, void *arg)
+{
+	struct track *t = c->engine_data;
+	bool *all_read = arg;
+
+	if (!t->first_scan_done && (!c->tree || !t->work_due_ns || tree_is_complete(c->tree))) {
+		t->first_scan_done = true;
+		engine_state_restore(t->engine, t);
+	}
+	if (!t->first_scan_done)
+		*all_read = false;
+	return 0;
+}
+
+static void check_ready(struct engine *e)
+{
+	bool all_read = true;
+
+	ledger_foreach(e->ledger, check_read, &all_read);
+	if (!e->started || e->ready || !all_read)
+		return;
+	e->ready = true;
+	engine_state_release_slots(e, engine_release_slot);
+}
+
+int engine_step(struct engine *e)
+{
+	uint64_t now;
+
+	note_readable(e);
+	now = clock_mono_ns();
+	if (e->registry && registry_timeout_ms(e->registry) == 0)
+		registry_tick(e->registry);
+	if (e->flush_at_ns && now >= e->flush_at_ns)
+		flush(e);
+	work_on_trees(e, ENGINE_WORK_NS);
+	engine_flush_events(e);
+	if (now >= e->housekeeping_ns)
+		engine_housekeeping(e, now);
+	check_ready(e);
+	return 0;
+}
+
+static int find_unsettled(struct ledger_container *c, void *arg)
+{
+	(void)arg;
+	return c->tree && !c->removed_wall_ns && !tree_is_settled(c->tree) ? 1 : 0;
+}
+
+static bool is_settled(struct engine *e, struct ledger_container *c)
+{
+	if (c)
+		return find_unsettled(c, NULL) == 0;
+	return ledger_foreach(e->ledger, find_unsettled, NULL) == 0;
+}
+
+static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
+{
+	uint64_t deadline = clock_mono_ns() + (uint64_t)timeout_ms * NS_PER_MSEC;
+
+	for (;;) {
+		struct pollfd p = {.fd = e->epoll_fd, .events = POLLIN};
+		uint64_t now;
+
+		note_readable(e);
+		flush(e); /* no coalescing: somebody waits */
+		work_on_trees(e, ENGINE_WORK_NS);
+		engine_flush_events(e);
+		if (is_settled(e, c))
+			return true;
+		now = clock_mono_ns();
+		if (now >= deadline)
+			return false;
+		if (engine_timeout_ms(e) > 0)
+			poll(&p, 1, 2); /* only delayed work is left: look again soon */
+	}
+}
+
+bool engine_settle(struct engine *e, int timeout_ms)
+{
+	return settle(e, NULL, timeout_ms);
+}
+
+bool engine_settle_container(struct engine *e, struct ledger_container *c, int timeout_ms)
+{
+	bool settled = settle(e, c, timeout_ms);
+
+	engine_label_runtime(e, c->engine_data);
+	return settled;
+}
