@@ -154,6 +154,24 @@ static __always_inline void slot_spill(struct dw_slot *slot)
 	slot->calls = 0;
 }
 
+/* Files that are switches and not storage. */
+static __always_inline bool is_pseudo(__u32 magic)
+{
+	switch (magic) {
+	case 0x9fa0:	 /* proc */
+	case 0x62656572: /* sysfs */
+	case 0x63677270: /* cgroup v2 */
+	case 0x27e0eb:	 /* cgroup v1 */
+	case 0x64626720: /* debugfs */
+	case 0x74726163: /* tracefs */
+	case 0x73636673: /* securityfs */
+	case 0x6165676c: /* pstore */
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Returns whether the verdict holds for later writes too. */
 static __always_inline bool slot_judge(struct dw_slot *slot, __u32 magic, __u32 how)
 {
@@ -162,6 +180,10 @@ static __always_inline bool slot_judge(struct dw_slot *slot, __u32 magic, __u32 
 	slot->root = 0;
 	if (how == JUDGE_SUPERBLOCK && magic == OVERLAYFS_SUPER_MAGIC) {
 		judge_by_overlay(slot);
+		return true;
+	}
+	if (how == JUDGE_SUPERBLOCK && is_pseudo(magic)) {
+		slot->verdict = DW_VERDICT_NOBODY;
 		return true;
 	}
 	if (how == JUDGE_SUPERBLOCK && magic == TMPFS_MAGIC) {
@@ -227,7 +249,7 @@ __weak __noinline int slot_claim(__u32 index, __u64 cgroup_id, __u32 how)
 		emit_sight(slot->overlay_dev);
 	else if (slot->verdict != DW_VERDICT_COUNTED)
 		return 0;
-	slot->is_listed = !!slot_stats(slot, &is_first);
+	slot_stats(slot, &is_first);
 	return is_first;
 }
 
@@ -293,6 +315,7 @@ static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 	ret->container = slot->container;
 	ret->target = slot->target;
 	ret->root = slot->root;
+	ret->dir = address_of(dir);
 	slot_done(slot, index);
 	if (verdict == DW_VERDICT_COPY_UP)
 		ret->flags |= DW_RECORD_WORKDIR;
@@ -373,8 +396,6 @@ static __always_inline void slot_add(struct dw_slot *slot, __u64 calls, __u64 by
 	if (calls)
 		count(&c->write_calls[slot->target & (DW_TARGET_MAX - 1)], calls);
 	count(&c->write_bytes[slot->target & (DW_TARGET_MAX - 1)], bytes);
-	if (!slot->is_listed)
-		count(&c->files_unlisted, calls);
 }
 
 /* Totals of an overlay that nobody has registered yet. */

@@ -44,3 +44,53 @@ int BPF_PROG(on_ext4_allocate_inode, struct inode *inode, struct inode *dir)
 	report_op(&op);
 	return 0;
 }
+
+/*
+ * --- xfs tells the name, before it is there. Its event for hard links is of no use:
+ * most of them are files that were copied up. ---
+ */
+
+/* enum xfs_dir3_ftype, on disk */
+#define XFS_FT_REGULAR 1
+#define XFS_FT_DIR 2
+#define XFS_FT_SYMLINK 7
+
+static __always_inline __u16 create_op_xfs(int type)
+{
+	switch (type) {
+	case XFS_FT_REGULAR:
+		return DW_OP_CREATE;
+	case XFS_FT_DIR:
+		return DW_OP_MKDIR;
+	case XFS_FT_SYMLINK:
+		return DW_OP_SYMLINK;
+	default:
+		return DW_OP_MKNOD;
+	}
+}
+
+static __always_inline int on_xfs_name(struct xfs_inode *dir, const struct xfs_name *name,
+				       __u16 what)
+{
+	struct op_info op = {.op = what, .flags = DW_RECORD_PRE_EFFECT};
+
+	if (!judge_dir(&dir->i_vnode, &op))
+		return 0;
+	op.dentry = inode_dentry(op.dir);
+	op.name = (__u64)name->name;
+	op.name_len = name->len;
+	report_op(&op);
+	return 0;
+}
+
+SEC("tp_btf/xfs_create")
+int BPF_PROG(on_xfs_create, struct xfs_inode *dir, const struct xfs_name *name)
+{
+	return on_xfs_name(dir, name, create_op_xfs(name->type));
+}
+
+SEC("tp_btf/xfs_symlink")
+int BPF_PROG(on_xfs_symlink, struct xfs_inode *dir, const struct xfs_name *name)
+{
+	return on_xfs_name(dir, name, DW_OP_SYMLINK);
+}

@@ -34,8 +34,14 @@ struct op_info {
 	__u64 bytes;
 	__u64 writer;
 	__u64 cgroup_id;
-	__u64 dentry; /* whose path; 0: no path */
-	__u64 root;   /* dentry the path starts at, 0 for the super block's root */
+	__u64 dir;	/* address of the directory's inode */
+	__u64 dentry;	/* whose path; 0: no path */
+	__u64 name;	/* address of a name in the directory .dentry, 0: .dentry itself */
+	__u64 dentry2;	/* the second path, likewise */
+	__u64 name2;
+	__u32 name_len;
+	__u32 name2_len;
+	__u64 root; /* dentry the paths start at, 0 for the super block's root */
 	bool is_async; /* the running task is not the writer */
 };
 
@@ -181,11 +187,25 @@ static __always_inline void record_root(struct dw_op_record *r, const struct op_
 	r->root_dev = op->dev;
 }
 
+/* One path of a record, @at bytes behind its header. Returns its length with the NUL. */
+static __always_inline __u32 record_walk(struct scratch *s, __u32 at, __u64 dentry,
+					 const void *name, __u32 name_len, __u64 root)
+{
+	__u32 len;
+
+	path_begin(s);
+	if (name)
+		path_prepend_name(s, name, name_len);
+	len = record_path(s, at, walk_path(s->busy, dentry, root));
+	count_path((struct dw_op_record *)s->record, s->flags);
+	return len;
+}
+
 static __always_inline void emit_op(const struct op_info *op)
 {
 	struct scratch *s = scratch_take();
 	struct dw_op_record *r;
-	__u32 len = 0;
+	__u32 len = 0, len2 = 0;
 
 	if (!s) {
 		record_lost(op->container);
@@ -194,14 +214,16 @@ static __always_inline void emit_op(const struct op_info *op)
 	r = (struct dw_op_record *)s->record;
 	record_fill(r, op);
 	record_root(r, op);
-	if (op->dentry) {
-		len = record_path(s, 0, walk_path(s->busy, op->dentry, op->root));
-		count_path(r, s->flags);
-	} else {
+	if (op->dentry)
+		len = record_walk(s, 0, op->dentry, (void *)op->name, op->name_len, op->root);
+	else
 		r->flags |= DW_RECORD_NO_PATH;
-	}
+	if (op->dentry2)
+		len2 = record_walk(s, len, op->dentry2, (void *)op->name2, op->name2_len,
+				   op->root);
 	r->path_len = len;
-	ring_put(op->container, r, sizeof(*r) + len);
+	r->path2_len = len2;
+	ring_put(op->container, r, sizeof(*r) + len + len2);
 	scratch_release(s);
 }
 

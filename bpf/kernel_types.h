@@ -224,8 +224,13 @@ struct iov_iter___old { /* before 5.14: bit 0 is WRITE */
 	unsigned int type;
 };
 
+struct iomap {
+	__u64 length;
+};
+
 struct iomap_iter {
 	struct inode *inode;
+	struct iomap iomap;
 	__s64 pos;
 	__s64 iter_start_pos; /* since 6.15 */
 	unsigned int flags;

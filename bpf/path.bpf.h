@@ -83,23 +83,29 @@ static __always_inline void path_begin(struct scratch *s)
 }
 
 /*
- * Put the name of @dentry before what stands there. False: no room. The offset
- * lives in memory because the verifier would follow each value of a register.
+ * Put a name before what stands there. False: no room. The offset lives in memory
+ * because the verifier would follow each value of a register.
  */
-static __always_inline bool path_prepend(struct scratch *s, struct dentry *dentry)
+static __always_inline bool path_prepend_name(struct scratch *s, const void *name, __u32 len)
 {
-	__u32 off = s->off, len;
-	struct qstr name = {};
+	__u32 off = s->off;
 
-	bpf_core_read(&name, sizeof(name), &dentry->d_name);
-	len = name.len & NAME_MASK;
+	len &= NAME_MASK;
 	if (off < len + 1)
 		return false;
 	off = (off - len - 1) & (DW_PATH_MAX - 1);
 	s->path[off] = '/';
-	bpf_probe_read_kernel(&s->path[off + 1], len, name.name);
+	bpf_probe_read_kernel(&s->path[off + 1], len, name);
 	s->off = off;
 	return true;
+}
+
+static __always_inline bool path_prepend(struct scratch *s, struct dentry *dentry)
+{
+	struct qstr name = {};
+
+	bpf_core_read(&name, sizeof(name), &dentry->d_name);
+	return path_prepend_name(s, name.name, name.len);
 }
 
 /* Returns where in .path the path starts; it ends with a NUL at DW_PATH_MAX - 1. */
@@ -115,9 +121,9 @@ static __always_inline __u32 path_end(struct scratch *s)
 }
 
 /*
- * Path of dentry @start below dentry @stop (0: below the super block's root) into
- * scratch @which. Returns where it starts. Sets .flags when leading components are
- * missing.
+ * Put the path of dentry @start below dentry @stop (0: below the super block's root)
+ * before what stands in scratch @which since path_begin(). Returns where it starts.
+ * Sets .flags when leading components are missing.
  */
 __weak __noinline __u32 walk_path(__u32 which, __u64 start, __u64 stop)
 {
@@ -127,7 +133,6 @@ __weak __noinline __u32 walk_path(__u32 which, __u64 start, __u64 stop)
 
 	if (!s)
 		return DW_PATH_MAX;
-	path_begin(s);
 	for (i = 0; i < PATH_DEPTH; i++) {
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if ((__u64)dentry == stop || parent == dentry)

@@ -181,6 +181,56 @@ int BPF_PROG(on_ext4_journalled_write_end, struct inode *inode, __s64 pos, unsig
 	return on_chunk(inode, pos, len, copied);
 }
 
+/* --- xfs, and whatever else writes through iomap --- */
+
+/* fs/iomap: flags of an operation; macros, so not in BTF */
+#define IOMAP_WRITE (1 << 0)
+#define IOMAP_NOT_BUFFERED_WRITE (1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 7)
+
+/* Bytes that the step before this one of @iter has written, and where. */
+static __always_inline __s64 iomap_written(struct iomap_iter *iter, __s64 *ret_pos)
+{
+	struct iomap_iter___old *old = (void *)iter;
+	__s64 bytes;
+
+	if (bpf_core_field_exists(iter->iter_start_pos)) {
+		*ret_pos = iter->iter_start_pos;
+		return iter->pos - iter->iter_start_pos;
+	}
+	bytes = BPF_CORE_READ(old, processed);
+	*ret_pos = iter->pos;
+	return bytes;
+}
+
+/* Steps of one write go on each other wherever they end; a new write has to look. */
+static __always_inline void steps_follow(bool follow)
+{
+	struct dw_task *state = task_state(current_task(), false);
+
+	if (state)
+		state->is_short = follow;
+}
+
+/* Fires before each step: the first of a write has no mapping yet. */
+SEC("tp_btf/iomap_iter")
+int BPF_PROG(on_iomap_iter, struct iomap_iter *iter)
+{
+	__s64 bytes, pos;
+
+	if ((iter->flags & (IOMAP_WRITE | IOMAP_NOT_BUFFERED_WRITE)) != IOMAP_WRITE)
+		return 0;
+	if (!iter->iomap.length) {
+		steps_follow(false);
+		return 0;
+	}
+	bytes = iomap_written(iter, &pos);
+	if (bytes <= 0)
+		return 0;
+	on_chunk(iter->inode, pos, bytes, bytes);
+	steps_follow(true);
+	return 0;
+}
+
 /* --- io_uring: requests in a row look like one call; these tell them apart --- */
 
 static __always_inline int next_chunk_begins_call(void)
@@ -290,15 +340,6 @@ static __always_inline void dio_count_async(struct inode *inode, const struct dw
 	slot_done(slot, index);
 }
 
-/* What the kernel writes through the page cache after a short direct write goes on the call. */
-static __always_inline void dio_may_continue(void)
-{
-	struct dw_task *state = task_state(current_task(), false);
-
-	if (state)
-		state->is_short = 1;
-}
-
 SEC("tp_btf/iomap_dio_complete")
 int BPF_PROG(on_dio_complete, struct kiocb *iocb, int error, __s64 ret)
 {
@@ -317,6 +358,6 @@ int BPF_PROG(on_dio_complete, struct kiocb *iocb, int error, __s64 ret)
 		return 0;
 	}
 	on_chunk(inode, iocb->ki_pos - ret, ret, ret);
-	dio_may_continue();
+	steps_follow(true); /* the rest of a short one goes through the page cache */
 	return 0;
 }

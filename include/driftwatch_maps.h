@@ -47,8 +47,7 @@ struct dw_slot {
 	dw_container_t container;
 	__u32 target;
 	__u32 overlay_dev;
-	__u16 is_listed;  /* has an entry in "files" */
-	__u16 is_lasting; /* the verdict holds for a while */
+	__u32 is_lasting; /* the verdict holds for a while */
 	__u64 bytes;
 	__u64 calls;
 	__u64 claimed_boot_ns;

@@ -211,14 +211,26 @@ def through_terminal(env, command):
     return text
 
 
+HOSTILE_NAME = rb"""n=$(printf '/img/busybox\033[1m\nx"\377')
+cp /bin/busybox "$n"
+"$n" touch /img/by-it
+"$n" sh -c 'echo x > /img/f2'
+"""
+
+
 @suite.test
 def a_writers_name_cannot_either(env):
     c = env.docker.run()
-    c.control.ask(r"sh n=$(printf '/img/\033[1m\nx"\377'); cp /bin/busybox $n 2>/dev/null; "
-                  r"cp /bin/busybox "'"$n"' r' && "$n" true; "$n" touch /img/d/new || true')
-    c.control.ask("sh echo x > /img/other")
+    write(f"{c.control.directory}/script", HOSTILE_NAME)
+    c.control.ask("sh sh /vol/script")
     equal_within(lambda: env.agent.diff(c.id), c.diff, 1, "diff")
-    json.loads(env.agent.output("files", "-o", "json", c.id))
+    writer = env.agent.file(c.id, "/img/f2")["first_writer"]
+    check(writer["comm"].startswith("busybox\x1b[1m\nx\""), f"comm is {writer['comm']!r}")
+    for command in (["files", c.id], ["files", "-o", "csv", c.id]):
+        text = through_terminal(env, command)
+        bad = sorted({b for b in text if (b < 32 and b not in (10, 13)) or b == 0x7f})
+        check_equal(bad, [], "control bytes")
+        text.decode("utf-8")
     Metrics(env.agent.get("/metrics")[2].decode("utf-8"))
     env.alive()
 

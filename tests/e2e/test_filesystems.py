@@ -112,10 +112,15 @@ def check_bytes(env, name):
         for agent in (env.agent, env.syscall):
             if agent is env.agent and name == "btrfs":
                 continue
-            entry = agent.file(container.id, f"/img/{kind}")
-            check_equal((entry["write_calls"], entry["written_bytes"]), (calls, written),
-                        f"{kind}, {agent.options or 'default'}: calls and bytes")
+            equal_within(lambda a=agent, k=kind: of_file(a, container, f"/img/{k}"),
+                         lambda c=calls, w=written: (c, w), env.within(name),
+                         f"{kind}, {agent.options or 'default'}: calls and bytes")
     container.remove()
+
+
+def of_file(agent, container, path):
+    entry = agent.file(container.id, path)
+    return entry["write_calls"], entry["written_bytes"]
 
 
 def check_full(env, name):

@@ -100,11 +100,12 @@ expect "the command is alone with init" test "$(grep -c . <<< "${out%%$'\n\n'*}"
 end_test orphans_are_reaped
 
 # A signal sent to driftwatch reaches the command, which may answer as it likes.
-signal_goes_to_command() { # signal, expected status
+signal_goes_to_command() { # signal
+	rm -f "$scratch/out" # of an earlier one, it would say "up" too soon
 	"$driftwatch" -q run sh -c 'trap "exit 42" USR1 HUP TERM INT; echo up; while :; do sleep 0.05; done' \
 		> "$scratch/out" 2> "$scratch/err" </dev/null &
 	local pid=$!
-	wait_until grep -q up "$scratch/out"
+	wait_until grep -qs up "$scratch/out"
 	kill "-$1" "$pid"
 	wait "$pid"
 	status=$? out=$(cat "$scratch/out") err=$(cat "$scratch/err")
@@ -118,12 +119,13 @@ end_test signals_sent_to_driftwatch_reach_the_command
 # Ctrl-C on a terminal: script(1) makes one; the command must see one SIGINT, not two.
 if command -v script > /dev/null; then
 	mkfifo "$scratch/keys"
+	rm -f "$scratch/out"
 	# A shell's background job is started with SIGINT ignored.
 	script -qec "env --default-signal=INT,QUIT $driftwatch -q run sh -c 'trap \"echo int; n=x\$n\" INT; echo up; sleep 1; sleep 1; echo got-\$n-; exit 9'" \
 		/dev/null < "$scratch/keys" > "$scratch/out" 2>&1 &
 	pid=$!
 	exec {keys}> "$scratch/keys"
-	wait_until grep -q up "$scratch/out"
+	wait_until grep -qs up "$scratch/out"
 	printf '\003' >&"$keys"
 	wait "$pid"
 	status=$? out=$(tr -d '\r' < "$scratch/out") err=
@@ -131,6 +133,25 @@ if command -v script > /dev/null; then
 	expect "the command's status" test "$status" -eq 9
 	expect "one SIGINT" contains "$out" "got-x-"
 	end_test ctrl_c_reaches_the_command_once
+
+	# A shell with job control takes the terminal; whoever comes next must be able to read.
+	rm -f "$scratch/out" "$scratch/keys"
+	mkfifo "$scratch/keys"
+	script -qec "sh -c '$driftwatch -q run bash --norc -i; read word; echo got-\$word-'" \
+		/dev/null < "$scratch/keys" > "$scratch/out" 2>&1 &
+	pid=$!
+	exec {keys}> "$scratch/keys"
+	wait_until grep -qs 'bash-.*#' "$scratch/out"
+	printf 'exit 4\n' >&"$keys"
+	wait_until grep -qs '^The command\|^Drift' "$scratch/out"
+	printf 'word\n' >&"$keys"
+	wait_until grep -qs 'got-word-' "$scratch/out"
+	status=$? out=$(tr -d '\r' < "$scratch/out") err=
+	exec {keys}>&-
+	expect "the next reader gets what is typed" test "$status" -eq 0
+	kill "$pid" 2> /dev/null
+	wait "$pid" 2> /dev/null
+	end_test a_shell_gives_the_terminal_back
 else
 	echo "skip ctrl_c_reaches_the_command_once: no script(1)"
 fi
@@ -147,7 +168,8 @@ pid=$!
 container_of() { pgrep -P "$pid" > "$scratch/init"; }
 wait_until container_of
 init=$(cat "$scratch/init")
-wait_until test -n "$(pgrep -P "$init")"
+command_of() { pgrep -P "$init" > "$scratch/command"; }
+wait_until command_of
 kill -KILL "$pid"
 wait "$pid" 2> /dev/null
 gone() { [[ ! -d /proc/$init ]] || grep -q 'State:.Z' "/proc/$init/status"; }

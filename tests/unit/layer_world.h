@@ -36,12 +36,12 @@ struct world {
 	char dir[64];
 	char *lowers[WORLD_LAYERS_MAX];
 	size_t lowers_len;
-	char upper[96];
+	char upper[256];
 };
 
 /* A path in the world, of the few that are needed at once. */
 __attribute__((format(printf, 2, 3))) static inline char *world_path(struct world *w,
-								      const char *fmt, ...)
+								     const char *fmt, ...)
 {
 	static char paths[8][4096];
 	static unsigned next;
@@ -121,7 +121,7 @@ static inline void set_opaque(const char *path)
 
 struct line_set {
 	char **text;
-	size_t len;
+	size_t len, size;
 };
 
 static inline int line_add(char verdict, const char *path, size_t len, void *arg)
@@ -129,8 +129,11 @@ static inline int line_add(char verdict, const char *path, size_t len, void *arg
 	struct line_set *set = arg;
 
 	assert_int_equal(strlen(path), len);
-	set->text = reallocarray(set->text, set->len + 1, sizeof(char *));
-	assert_non_null(set->text);
+	if (set->len == set->size) {
+		set->size = set->size ? set->size * 2 : 64;
+		set->text = reallocarray(set->text, set->size, sizeof(char *));
+		assert_non_null(set->text);
+	}
 	assert_true(asprintf(&set->text[set->len++], "%c %s\n", verdict, path) > 0);
 	return 0;
 }

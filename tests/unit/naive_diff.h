@@ -32,8 +32,8 @@ static inline bool naive_same_time(struct timespec a, struct timespec b)
 	return a.tv_nsec == b.tv_nsec || !a.tv_nsec || !b.tv_nsec;
 }
 
-static inline bool naive_changed(const char *old_path, const struct stat *old,
-				 const char *new_path, const struct stat *new)
+static inline bool naive_changed(const char *old_path, const struct stat *old, const char *new_path,
+				 const struct stat *new)
 {
 	if (old->st_mode != new->st_mode || old->st_uid != new->st_uid ||
 	    old->st_gid != new->st_gid || old->st_rdev != new->st_rdev)
@@ -76,8 +76,8 @@ static inline bool naive_walk(struct naive *n, const char *path, bool old_dir)
 			naive_add(n, 'C', sub);
 		else
 			listed = false;
-		if (S_ISDIR(new.st_mode) &&
-		    naive_walk(n, sub, has_old && S_ISDIR(old.st_mode)) && !listed) {
+		if (S_ISDIR(new.st_mode) && naive_walk(n, sub, has_old && S_ISDIR(old.st_mode)) &&
+		    !listed) {
 			naive_add(n, 'C', sub);
 			listed = true;
 		}

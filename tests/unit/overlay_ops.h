@@ -47,8 +47,10 @@ static inline void op_remove_tree(const char *path)
 {
 	char command[4200];
 
-	snprintf(command, sizeof(command), "rm -rf '%s'", path);
-	assert_int_equal(system(command), 0);
+	/* May fail where others make names in it meanwhile. */
+	snprintf(command, sizeof(command), "rm -rf '%s' 2>/dev/null", path);
+	if (system(command) < 0)
+		fail_msg("no shell");
 }
 
 static inline void op_attributes(uint64_t *seed, const char *path)

@@ -2,6 +2,7 @@
 #include "host_world.h"
 
 #include "base/clock.h"
+#include "container/docker_mounts.h"
 
 #define WEB1	"b5b89da17c47cbc956fc27f9cb3bbf92a57973a828eb4a54480daacdead4652c"
 #define RO1	"dd73001d8c1eaee957f8d994bce518832999be0c311b2a3ad20a1ba8774eb66f"

@@ -2,6 +2,7 @@
 #include "host_world.h"
 
 #include "base/clock.h"
+#include "container/podman_list.h"
 
 #define GRAPH	 "/var/lib/containers/storage"
 #define LIST	 GRAPH "/overlay-containers/containers.json"

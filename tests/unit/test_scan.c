@@ -103,8 +103,7 @@ static void opacity_reaches_down(void **state)
 	put_dir(world_path(w, "upper/img/d"));
 	set_opaque(world_path(w, "upper/img/d"));
 	put_dir(world_path(w, "upper/img/d/sub"));
-	assert_scan(w,
-		    "C /img\nC /img/d\nC /img/d/sub\nD /img/d/a\nD /img/d/b\nD /img/d/sub/c\n");
+	assert_scan(w, "C /img\nC /img/d\nC /img/d/sub\nD /img/d/a\nD /img/d/b\nD /img/d/sub/c\n");
 }
 
 static void a_file_and_a_directory_in_each_others_place(void **state)

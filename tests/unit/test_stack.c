@@ -146,8 +146,8 @@ static void whiteouts_by_attribute_need_the_mark_of_their_directory(void **state
 	put_file(world_path(&w, "l1/d/a"), "1");
 	put_dir(world_path(&w, "l0/d"));
 	put_file(world_path(&w, "l0/d/a"), "");
-	assert_int_equal(
-		setxattr(world_path(&w, "l0/d/a"), "trusted.overlay.whiteout", "", 0, 0), 0);
+	assert_int_equal(setxattr(world_path(&w, "l0/d/a"), "trusted.overlay.whiteout", "", 0, 0),
+			 0);
 	s = world_stack(&w);
 	d = open_dir(s, "d");
 	assert_int_equal(layer_of(d, "a"), 0);
@@ -210,8 +210,7 @@ static void what_is_forgotten_is_looked_up_again(void **state)
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < 9000; i++) {
 			snprintf(name, sizeof(name), "%d", i);
-			assert_int_equal(layer_of(layer_stack_root(s), name),
-					 i % 3 ? -ENOENT : 0);
+			assert_int_equal(layer_of(layer_stack_root(s), name), i % 3 ? -ENOENT : 0);
 		}
 	}
 	layer_stack_close(s);

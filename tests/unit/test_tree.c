@@ -419,8 +419,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_empty_layer_has_no_lines, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_first_scan_finds_everything_and_calls_it_initial,
-						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_first_scan_finds_everything_and_calls_it_initial, setup, teardown),
 		cmocka_unit_test_setup_teardown(added_changed_and_removed_are_followed, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(an_opaque_directory_deletes_what_it_lacks, setup,
@@ -429,12 +429,11 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_rename_keeps_history_and_names_the_old_path,
 						setup, teardown),
-		cmocka_unit_test_setup_teardown(a_renamed_directory_takes_its_children_along,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(a_replacing_rename_is_one_change_of_the_name,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(a_hard_link_is_told_from_a_rename, setup,
+		cmocka_unit_test_setup_teardown(a_renamed_directory_takes_its_children_along, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_replacing_rename_is_one_change_of_the_name, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_hard_link_is_told_from_a_rename, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_new_file_with_an_old_inode_number_is_no_rename,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_removed_tree_vanishes_name_by_name, setup,
@@ -442,8 +441,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(changed_attributes_are_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(touched_is_told_from_tampered, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_are_those_of_the_lines, setup, teardown),
-		cmocka_unit_test_setup_teardown(nodes_are_found_by_inode_and_path, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(nodes_are_found_by_inode_and_path, setup, teardown),
 		cmocka_unit_test_setup_teardown(sizes_can_be_refreshed_without_an_event, setup,
 						teardown),
 	};

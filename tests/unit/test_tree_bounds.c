@@ -158,16 +158,21 @@ static void a_hundred_thousand_names_in_one_directory(void **state)
 	char path[64];
 	int i;
 
+	/* Names of two files: to make so many inodes would take longest of all. */
 	put_dir(upper(tw, "many"));
-	put_files(upper(tw, "many"), "n", n);
+	put_files(upper(tw, "many"), "a", 2);
+	for (i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "many/n%d", i);
+		assert_int_equal(link(upper(tw, i % 2 ? "many/a0" : "many/a1"), upper(tw, path)),
+				 0);
+	}
 	tree_start(tw, 200000);
 	settle(tw);
 	c = counts_of(tw);
-	assert_int_equal(c.added, n + 1);
+	assert_int_equal(c.added, n + 3);
 	assert_int_equal(c.dir_reads, 2);
-	/* Only so many are watched: 8192 optional ones, the directory and the root. */
-	assert_int_equal(c.lstats, n + 8192 + 2);
-	assert_int_equal(tw->watched_len, 8192 + 2);
+	/* One each, and one more where a watch was new: two files and the directory. */
+	assert_int_equal(c.lstats, n + 3 + 3);
 	for (i = 0; i < n; i += 999) {
 		snprintf(path, sizeof(path), "/many/n%d", i);
 		assert_non_null(tree_find_path(tw->tree, path, strlen(path)));
@@ -176,13 +181,30 @@ static void a_hundred_thousand_names_in_one_directory(void **state)
 	remove(upper(tw, "many/n500"));
 	mark(tw, "many");
 	settle(tw);
-	assert_int_equal(counts_of(tw).added, n);
+	assert_int_equal(counts_of(tw).added, n + 2);
 	assert_true(counts_of(tw).lstats - before < 10);
+}
+
+static void only_so_many_added_files_are_watched(void **state)
+{
+	struct tree_world *tw = *state;
+
+	put_dir(upper(tw, "many"));
+	put_files(upper(tw, "many"), "n", 9000);
+	tree_start(tw, 200000);
+	settle(tw);
+	assert_int_equal(counts_of(tw).added, 9001);
+	/* 8192 of them, the directory and the root. */
+	assert_int_equal(tw->watched_len, 8192 + 2);
+	remove(upper(tw, "many/n8999"));
+	mark(tw, "many");
+	settle(tw);
+	assert_int_equal(counts_of(tw).added, 9000);
 }
 
 static void names_nest_thousands_deep(void **state)
 {
-	const int depth = 3000;
+	const int depth = 2000;
 	struct tree_world *tw = *state;
 	int fd, below, i;
 	struct stat st;
@@ -190,8 +212,8 @@ static void names_nest_thousands_deep(void **state)
 
 	fd = open(tw->w.upper, O_PATH);
 	for (i = 0; i < depth; i++) {
-		assert_int_equal(mkdirat(fd, "a_directory", 0755), 0);
-		below = openat(fd, "a_directory", O_PATH);
+		assert_int_equal(mkdirat(fd, "dir", 0755), 0);
+		below = openat(fd, "dir", O_PATH);
 		close(fd);
 		fd = below;
 	}
@@ -214,7 +236,7 @@ static void names_nest_thousands_deep(void **state)
 
 	/* All of it moves. */
 	forget_changes(tw);
-	assert_int_equal(rename(upper(tw, "a_directory"), upper(tw, "b")), 0);
+	assert_int_equal(rename(upper(tw, "dir"), upper(tw, "b")), 0);
 	mark(tw, "");
 	settle(tw);
 	assert_int_equal(tree_verify(tw->tree, NULL), 0);
@@ -426,6 +448,7 @@ int main(void)
 		TEST(nothing_changed_costs_nothing),
 		TEST(a_busy_directory_is_not_read_for_each_event),
 		TEST(a_hundred_thousand_names_in_one_directory),
+		TEST(only_so_many_added_files_are_watched),
 		TEST(names_nest_thousands_deep),
 		TEST(an_idle_tree_holds_one_descriptor),
 		TEST(many_names_of_one_inode),

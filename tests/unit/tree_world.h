@@ -38,7 +38,7 @@ struct tree_world {
 	void (*on_watch)(struct tree_world *tw, uint64_t ino);
 
 	struct change_seen *changes;
-	size_t changes_len;
+	size_t changes_len, changes_size;
 
 	struct stat *before; /* of world_notice() */
 	size_t before_len;
@@ -104,7 +104,11 @@ static inline void test_on_change(const struct tree_change *change, void *arg)
 
 	tree_node_info(change->node, &info);
 	tree_node_path(change->node, &path);
-	tw->changes = reallocarray(tw->changes, tw->changes_len + 1, sizeof(*tw->changes));
+	if (tw->changes_len == tw->changes_size) {
+		tw->changes_size = tw->changes_size ? tw->changes_size * 2 : 64;
+		tw->changes = reallocarray(tw->changes, tw->changes_size, sizeof(*tw->changes));
+		assert_non_null(tw->changes);
+	}
 	seen = &tw->changes[tw->changes_len++];
 	*seen = (struct change_seen){
 		.bits = change->bits,
@@ -179,6 +183,7 @@ static inline void tree_stop(struct tree_world *tw)
 	forget_changes(tw);
 	free(tw->changes);
 	tw->changes = NULL;
+	tw->changes_size = 0;
 }
 
 static inline void tree_world_remove(struct tree_world *tw)
@@ -232,10 +237,11 @@ static inline size_t notice(struct tree_world *tw)
 	if (notice_len)
 		qsort(notice_now, notice_len, sizeof(*notice_now), stat_order);
 	for (i = 0; i < notice_len; i++) {
-		old = tw->before ? bsearch(&notice_now[i], tw->before, tw->before_len,
-					   sizeof(*old), stat_order) :
-				   NULL;
-		if ((!old || differs(old, &notice_now[i])) && is_watched(tw, notice_now[i].st_ino)) {
+		old = tw->before ? bsearch(&notice_now[i], tw->before, tw->before_len, sizeof(*old),
+					   stat_order)
+				 : NULL;
+		if ((!old || differs(old, &notice_now[i])) &&
+		    is_watched(tw, notice_now[i].st_ino)) {
 			tree_mark(tw->tree, notice_now[i].st_ino, &tw->cause, 0);
 			marked++;
 		}

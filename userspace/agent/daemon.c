@@ -2,19 +2,14 @@
 /*
  * daemon.c - starts the parts in order, reloads, and stops them in reverse.
  */
-#include "agent/daemon.h"
-
 #include <errno.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <signal.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-#include "agent/api.h"
+#include "agent/daemon_internal.h"
 #include "agent/loop.h"
 #include "agent/notify.h"
 #include "agent/socket.h"
@@ -22,86 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-#define BPF_FS_MAGIC_NUMBER 0xcafe4a11
-#define BPF_FS		    "/sys/fs/bpf"
-
-struct agent {
-	struct config *config;
-	const struct config_source *source;
-	struct engine *engine;
-	struct http *http;
-	struct api api;
-	char node[HOST_NAME_MAX + 1];
-	char *pin_dir; /* NULL: nothing is pinned */
-	int socket_lock;
-	bool has_socket;
-};
-
-int daemon_pin_dir(const struct config *config, struct strbuf *out)
-{
-	auto_free char *resolved = realpath(config->state_dir, NULL);
-	const char *path = resolved ? resolved : config->state_dir;
-	uint64_t hash = 14695981039346656037ull;
-
-	if (config->pin_dir) {
-		strbuf_adds(out, config->pin_dir);
-	} else {
-		for (; *path; path++)
-			hash = (hash ^ (unsigned char)*path) * 1099511628211ull; /* FNV-1a */
-		strbuf_addf(out, BPF_FS "/driftwatch/%016" PRIx64, hash);
-	}
-	return strbuf_failed(out) ? -ENOMEM : 0;
-}
-
-void daemon_apply_log(const struct config *config)
-{
-	enum log_format format;
-	enum log_level level;
-
-	if (config->log_level && !log_level_parse(config->log_level, &level))
-		log_set_level(level);
-	if (config->log_format && !log_format_parse(config->log_format, &format))
-		log_set_format(format);
-}
-
-/* The nearest directory that exists above @path is on bpffs. */
-static bool is_on_bpffs(const char *path)
-{
-	auto_free char *copy = strdup(path);
-	struct statfs fs;
-
-	while (copy && *copy) {
-		char *slash = strrchr(copy, '/');
-
-		if (statfs(copy, &fs) == 0)
-			return (uint32_t)fs.f_type == BPF_FS_MAGIC_NUMBER;
-		if (!slash)
-			break;
-		*slash = '\0';
-	}
-	return false;
-}
-
-static int choose_pin_dir(struct agent *a)
-{
-	auto_strbuf struct strbuf dir = STRBUF_INIT;
-
-	if (a->config->no_pin)
-		return 0;
-	if (daemon_pin_dir(a->config, &dir))
-		return -ENOMEM;
-	if (!is_on_bpffs(strbuf_str(&dir))) {
-		log_warning("%s is not on a BPF file system: running without pins, so what "
-			    "happens while no agent runs is not counted (mount -t bpf bpf " BPF_FS
-			    ", or give --no-pin)",
-			    strbuf_str(&dir));
-		return 0;
-	}
-	a->pin_dir = strbuf_take(&dir);
-	return a->pin_dir ? 0 : -ENOMEM;
-}
-
-static struct engine_options engine_options(const struct agent *a)
+struct engine_options daemon_engine_options(const struct agent *a)
 {
 	const struct config *c = a->config;
 	struct engine_options options = {
@@ -195,94 +111,51 @@ static int make_state_dir(const struct agent *a)
 	return err;
 }
 
+/* What a person can do about a refusal of the kernel side. */
+static const char *advice(int err)
+{
+	switch (err) {
+	case -EPERM:
+	case -EACCES:
+		return "run it as root, or with the capabilities that driftwatch.service has";
+	case -ENOENT:
+		return "a kernel with CONFIG_DEBUG_INFO_BTF is needed, or its BTF given with --btf";
+	case -EOPNOTSUPP:
+		return "driftwatch doctor tells what this kernel offers";
+	case -EEXIST:
+		return "driftwatch agent --unpin with the same --state-dir removes them";
+	case -EBUSY:
+		return "stop the other agent, or give another --state-dir";
+	default:
+		return NULL;
+	}
+}
+
+static int report_engine(int err, const struct strbuf *error)
+{
+	const char *hint = advice(err);
+
+	if (!hint)
+		return report(err, error);
+	log_error("%s: %s", error->len ? strbuf_str(error) : strerror(-err), hint);
+	return err;
+}
+
 static int start_engine(struct agent *a)
 {
 	auto_strbuf struct strbuf error = STRBUF_INIT;
 	struct engine_options options;
-	int err = choose_pin_dir(a);
+	int err = daemon_choose_pin_dir(a);
 
 	if (err)
 		return report(err, &error);
-	options = engine_options(a);
+	options = daemon_engine_options(a);
 	err = engine_open(&options, &error, &a->engine);
 	if (err)
-		return report(err, &error);
+		return report_engine(err, &error);
 	a->api.engine = a->engine;
 	err = engine_start(a->engine);
 	return err ? report(err, &error) : 0;
-}
-
-static int reload(struct strbuf *error, void *arg)
-{
-	auto_strbuf struct strbuf kept = STRBUF_INIT;
-	struct agent *a = arg;
-	struct config fresh = {0};
-	struct engine_options options;
-	int err;
-
-	notify_reloading();
-	err = config_read(a->source, error, &fresh);
-	if (!err && config_needs_restart(a->config, &fresh, &kept))
-		log_warning("these settings changed, and need a restart: %s", strbuf_str(&kept));
-	if (!err)
-		err = config_take_reloadable(a->config, &fresh);
-	config_done(&fresh);
-	a->api.reload_successful = !err;
-	if (err) {
-		log_error("%s; the configuration stays as it was", strbuf_str(error));
-	} else {
-		daemon_apply_log(a->config);
-		options = engine_options(a);
-		engine_reconfigure(a->engine, &options);
-		a->api.max_series = a->config->max_series;
-		a->api.reload_wall_ns = clock_wall_ns();
-		log_info("configuration read again");
-	}
-	notify_ready("watching");
-	return err;
-}
-
-static void on_reload(void *arg)
-{
-	auto_strbuf struct strbuf error = STRBUF_INIT;
-
-	reload(&error, arg);
-}
-
-/* All output goes to stderr, which whoever started us rotates. */
-static void on_reopen(void *arg)
-{
-	(void)arg;
-	log_info("nothing to reopen: the log goes to stderr");
-}
-
-static int dump_container(struct ledger_container *c, void *arg)
-{
-	struct tree_counts counts = {0};
-
-	(void)arg;
-	if (c->tree)
-		tree_counts(c->tree, &counts);
-	log_info("%.12s %s %s: %" PRIu64 " added, %" PRIu64 " modified, %" PRIu64
-		 " deleted, %llu calls, %llu bytes, %s",
-		 c->meta->id, container_label(c->meta), container_state_name(c->meta->state),
-		 counts.added, counts.modified, counts.deleted,
-		 (unsigned long long)c->counters.write_calls[DW_TARGET_LAYER],
-		 (unsigned long long)c->counters.write_bytes[DW_TARGET_LAYER],
-		 ledger_container_is_complete(c) ? "complete" : "incomplete");
-	return 0;
-}
-
-static void on_dump(void *arg)
-{
-	struct agent *a = arg;
-	struct engine_stats stats;
-
-	engine_refresh_counters(a->engine, NULL);
-	engine_stats(a->engine, &stats);
-	log_info("%zu containers, %" PRIu64 " events, %" PRIu64 " unresolved cgroups",
-		 ledger_count(engine_ledger(a->engine)), stats.events, stats.unresolved_cgroups);
-	ledger_foreach(engine_ledger(a->engine), dump_container, NULL);
 }
 
 static int serve(struct agent *a, int signal_fd)
@@ -292,9 +165,9 @@ static int serve(struct agent *a, int signal_fd)
 		.engine = a->engine,
 		.http = a->http,
 		.duration_ns = a->config->duration_ns,
-		.on_reload = on_reload,
-		.on_reopen = on_reopen,
-		.on_dump = on_dump,
+		.on_reload = daemon_on_reload,
+		.on_reopen = daemon_on_reopen,
+		.on_dump = daemon_on_dump,
 		.arg = a,
 	};
 	int err;
@@ -356,7 +229,7 @@ enum daemon_failure daemon_run(struct config *config, const struct config_source
 		.max_series = config->max_series,
 		.reload_successful = true,
 		.reload_wall_ns = clock_wall_ns(),
-		.reload = reload,
+		.reload = daemon_reload,
 		.arg = &a,
 	};
 	if (!err)

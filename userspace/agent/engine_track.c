@@ -127,6 +127,15 @@ static const char *why_not_live(const struct engine *e, const char *fs)
 	       "last scan";
 }
 
+/* The fs tier counts where the file system reports its writes; elsewhere it sees none. */
+static unsigned unseen_on(const struct engine *e, const char *fs)
+{
+	if (!e->probe || probe_tier(e->probe) != PROBE_TIER_FS || strcmp(fs, "ext4") == 0 ||
+	    strcmp(fs, "xfs") == 0)
+		return 0;
+	return 1u << PROBE_SEES_LAYER_WRITES | 1u << PROBE_SEES_COPY_UP_BYTES;
+}
+
 static void open_tree(struct engine *e, struct track *t)
 {
 	const struct container_overlay *o = &t->c->meta->overlay;
@@ -154,6 +163,7 @@ static void open_tree(struct engine *e, struct track *t)
 		};
 
 		t->c->limits = why_not_live(e, fs_type);
+		t->c->unseen = unseen_on(e, fs_type);
 		options.events_complete = !t->c->limits;
 		err = tree_open(&options, &t->c->tree);
 	}

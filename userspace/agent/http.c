@@ -224,15 +224,6 @@ static void retry_waiting(struct http *h, uint64_t now)
 	}
 }
 
-void http_stream_wake(struct http_stream *s)
-{
-	if (!s->is_suspended)
-		return;
-	s->is_suspended = false;
-	s->http->has_resumed = true;
-	MHD_resume_connection(s->connection);
-}
-
 static bool has_hung_up(const struct http_stream *s)
 {
 	const union MHD_ConnectionInfo *info =

@@ -262,3 +262,12 @@ struct http_stream *http_reply_stream(struct http_request *r, const char *type,
 	queue(r, MHD_HTTP_OK, type, response);
 	return r->is_answered ? s : NULL;
 }
+
+void http_stream_wake(struct http_stream *s)
+{
+	if (!s->is_suspended)
+		return;
+	s->is_suspended = false;
+	s->http->has_resumed = true;
+	MHD_resume_connection(s->connection);
+}

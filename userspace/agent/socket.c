@@ -142,6 +142,14 @@ int socket_listen_unix(const char *path, struct strbuf *error, int *ret_lock)
 	return take_fd(&fd);
 }
 
+/* getaddrinfo() takes 99999 and means 34463. */
+static bool is_port(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits && digits <= 5 && !text[digits] && strtoul(text, NULL, 10) <= 65535;
+}
+
 /* Splits at the last colon; an IPv6 address stands in brackets. */
 static int split_address(const char *address, char **ret_host, char **ret_port)
 {
@@ -149,7 +157,7 @@ static int split_address(const char *address, char **ret_host, char **ret_port)
 	const char *start = address, *end = colon;
 	char *host, *port;
 
-	if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1))
+	if (!colon || !is_port(colon + 1))
 		return -EINVAL;
 	if (*start == '[') {
 		start++;

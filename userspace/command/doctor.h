@@ -29,6 +29,11 @@ json_t *doctor_collect(const struct global_options *options);
  */
 int doctor_judge(json_t *report);
 
+/* Parts of doctor_judge(): one finding, and those about what the tier cannot see. */
+__attribute__((format(printf, 4, 5))) void
+doctor_add_finding(json_t *report, const char *level, const char *todo, const char *fmt, ...);
+void doctor_judge_sights(json_t *report);
+
 /* The report as text on stdout; @verbose: also what needs no attention. */
 void doctor_print(const json_t *report, bool color, bool verbose);
 

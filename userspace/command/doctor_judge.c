@@ -11,10 +11,7 @@
 #include "command/render_value.h"
 #include "view/view.h"
 
-static void add_finding(json_t *report, const char *level, const char *todo, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static void add_finding(json_t *report, const char *level, const char *todo, const char *fmt, ...)
+void doctor_add_finding(json_t *report, const char *level, const char *todo, const char *fmt, ...)
 {
 	auto_strbuf struct strbuf what = STRBUF_INIT;
 	json_t *finding = json_object();
@@ -44,23 +41,25 @@ static int judge_trial(json_t *report)
 
 	value_number(report, "trial.errno", &number);
 	if (!has_capability(report, "CAP_BPF") || !has_capability(report, "CAP_PERFMON")) {
-		add_finding(report, "error",
-			    "run it as root, or start 'driftwatch agent' as a service and join the "
-			    "group of its socket",
-			    "BPF programs may not be loaded: CAP_BPF and CAP_PERFMON are missing");
+		doctor_add_finding(
+			report, "error",
+			"run it as root, or start 'driftwatch agent' as a service and join the "
+			"group of its socket",
+			"BPF programs may not be loaded: CAP_BPF and CAP_PERFMON are missing");
 		return EXIT_CODE_PERMISSION;
 	}
 	if (value_is_false(report, "kernel.btf")) {
-		add_finding(report, "error",
-			    "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y (Debian's and "
-			    "Ubuntu's have it since 5.10)",
-			    "the kernel has no BTF: /sys/kernel/btf/vmlinux is missing");
+		doctor_add_finding(report, "error",
+				   "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y (Debian's and "
+				   "Ubuntu's have it since 5.10)",
+				   "the kernel has no BTF: /sys/kernel/btf/vmlinux is missing");
 		return EXIT_CODE_KERNEL;
 	}
-	add_finding(report, "error",
-		    "the hooks below say what each needs; a kernel from 5.8 on without a lockdown "
-		    "policy against BPF has them",
-		    "the kernel side cannot be loaded: %s", value_string(report, "trial.error"));
+	doctor_add_finding(
+		report, "error",
+		"the hooks below say what each needs; a kernel from 5.8 on without a lockdown "
+		"policy against BPF has them",
+		"the kernel side cannot be loaded: %s", value_string(report, "trial.error"));
 	return number == EPERM || number == EACCES ? EXIT_CODE_PERMISSION : EXIT_CODE_KERNEL;
 }
 
@@ -68,94 +67,43 @@ static void judge_agent(json_t *report)
 {
 	if (value_is_true(report, "agent.answers")) {
 		if (value_is_false(report, "ready"))
-			add_finding(report, "info", "wait for its first inventory to end",
-				    "the agent is not ready yet");
+			doctor_add_finding(report, "info", "wait for its first inventory to end",
+					   "the agent is not ready yet");
 		return;
 	}
-	add_finding(report, "info",
-		    "start 'driftwatch agent' (systemctl start driftwatch) to have counters that "
-		    "last; without it, commands look for themselves",
-		    "no agent answers at %s (%s)", value_string(report, "agent.socket"),
-		    value_string(report, "agent.error"));
+	doctor_add_finding(
+		report, "info",
+		"start 'driftwatch agent' (systemctl start driftwatch) to have counters that "
+		"last; without it, commands look for themselves",
+		"no agent answers at %s (%s)", value_string(report, "agent.socket"),
+		value_string(report, "agent.error"));
 }
 
-/* --- what it will not see */
+/* --- what is not as it should be */
 
-struct sight_advice {
-	const char *sight;
-	const char *lost;
-	const char *todo;
-};
-
-#define NOTHING_TO_DO "nothing to be done: there is no hook for it here"
-#define NEEDS_FUNCTION_HOOKS                                                                    \
-	"a kernel that lets BPF attach to functions sees all of that: fexit (x86-64 from 5.5, " \
-	"arm64 from 6.0) or kprobes (CONFIG_KPROBES=y), not locked down"
-
-static const struct sight_advice sight_advice[] = {
-	{"layer_writes", "writes to layers are not counted", NEEDS_FUNCTION_HOOKS},
-	{"volume_writes", "writes to volumes are not counted", NEEDS_FUNCTION_HOOKS},
-	{"tmpfs_writes", "writes to tmpfs are not counted", NEEDS_FUNCTION_HOOKS},
-	{"other_writes", "writes outside a container's mounts are not reported",
-	 NEEDS_FUNCTION_HOOKS},
-	{"io_uring", "writes by io_uring are not counted", NEEDS_FUNCTION_HOOKS},
-	{"direct_io", "direct writes (O_DIRECT) are not counted", NEEDS_FUNCTION_HOOKS},
-	{"copy_up_bytes", "bytes that overlayfs copies up are not counted", NEEDS_FUNCTION_HOOKS},
-	{"mmap_pages",
-	 "pages written through shared mappings are not counted; lists show the "
-	 "files all the same",
-	 NOTHING_TO_DO},
-	{"dirty_ext4", "lists of layers on ext4 are not live, but as of a scan",
-	 "a kernel with the tracepoints writeback_mark_inode_dirty and ext4_mark_inode_dirty in "
-	 "the "
-	 "kernel's BTF"},
-	{"dirty_ext4_xattr", "capabilities set on files of a layer show up with the next scan",
-	 "a kernel with the tracepoint ext4_journal_start_inode (5.18 or later)"},
-	{"dirty_xfs", "lists of layers on xfs are not live, but as of a scan",
-	 "a kernel with the tracepoints of xfs in the kernel's or the module's BTF"},
-	{"create", "creations are told from the layer, not seen by a hook", NEEDS_FUNCTION_HOOKS},
-	{"unlink", "removals are told from the layer, not seen by a hook", NEEDS_FUNCTION_HOOKS},
-	{"rename", "renames are told from the layer, not seen by a hook", NEEDS_FUNCTION_HOOKS},
-	{"link", "links are told from the layer, not seen by a hook", NEEDS_FUNCTION_HOOKS},
-	{"attr",
-	 "changes of mode, owner and attributes are told from the layer, not seen by a "
-	 "hook",
-	 NEEDS_FUNCTION_HOOKS},
-	{"truncate", "truncations are told from the layer, not seen by a hook",
-	 NEEDS_FUNCTION_HOOKS},
-	{"exec", "executions of files of a layer are not reported",
-	 "a kernel with the tracepoint sched_process_exec in the kernel's BTF"},
-	{"cgroups", "containers are found by their mounts and state files only",
-	 "a kernel with the tracepoints cgroup_mkdir and cgroup_rmdir, and a cgroup v2 hierarchy"},
-};
-
-/* One finding for all that the same remedy helps. */
-static void judge_sights_of(json_t *report, const char *todo)
+/* What the agent lost so far; totals are exact whatever is here. */
+static void judge_health(json_t *report)
 {
-	const json_t *sees = value_at(report, "sees");
-	auto_strbuf struct strbuf lost = STRBUF_INIT;
+	uint64_t lost = 0, missed = 0, refused = 0;
 
-	for (size_t i = 0; i < sizeof(sight_advice) / sizeof(sight_advice[0]); i++) {
-		const struct sight_advice *advice = &sight_advice[i];
-
-		if (!strcmp(advice->todo, todo) && value_is_false(sees, advice->sight))
-			strbuf_addf(&lost, "%s%s", lost.len ? "; " : "", advice->lost);
-	}
-	if (lost.len)
-		add_finding(report, strcmp(todo, NOTHING_TO_DO) ? "warning" : "info", todo, "%s",
-			    strbuf_str(&lost));
-}
-
-static void judge_sights(json_t *report)
-{
-	for (size_t i = 0; i < sizeof(sight_advice) / sizeof(sight_advice[0]); i++) {
-		bool is_first = true;
-
-		for (size_t k = 0; k < i; k++)
-			is_first &= strcmp(sight_advice[k].todo, sight_advice[i].todo) != 0;
-		if (is_first)
-			judge_sights_of(report, sight_advice[i].todo);
-	}
+	value_number(report, "health.records_lost", &lost);
+	value_number(report, "health.runs_missed", &missed);
+	value_number(report, "health.containers_refused", &refused);
+	if (lost)
+		doctor_add_finding(
+			report, "info", "nothing: totals are exact, and the layers were re-read",
+			"%llu records did not reach the agent since its start: the ring was full",
+			(unsigned long long)lost);
+	if (missed)
+		doctor_add_finding(
+			report, "warning",
+			"see which other tracing program runs at the same hooks (bpftool prog)",
+			"the kernel skipped %llu runs of the agent's programs",
+			(unsigned long long)missed);
+	if (refused)
+		doctor_add_finding(report, "warning", "give the agent a larger --max-containers",
+				   "%llu containers are listed, but not counted",
+				   (unsigned long long)refused);
 }
 
 static void judge_process(json_t *report)
@@ -163,28 +111,32 @@ static void judge_process(json_t *report)
 	if (value_is_true(report, "agent.answers"))
 		return;
 	if (!has_capability(report, "CAP_SYS_PTRACE"))
-		add_finding(report, "warning", "give it CAP_SYS_PTRACE",
-			    "mounts and executables of other users' processes cannot be read");
+		doctor_add_finding(
+			report, "warning", "give it CAP_SYS_PTRACE",
+			"mounts and executables of other users' processes cannot be read");
 	if (!has_capability(report, "CAP_DAC_READ_SEARCH") &&
 	    !value_is_true(report, "capabilities.CAP_DAC_OVERRIDE"))
-		add_finding(report, "warning", "give it CAP_DAC_READ_SEARCH",
-			    "layers and the runtimes' state files cannot be read");
+		doctor_add_finding(report, "warning", "give it CAP_DAC_READ_SEARCH",
+				   "layers and the runtimes' state files cannot be read");
 	if (!value_is_true(report, "capabilities.CAP_SYS_ADMIN"))
-		add_finding(report, "warning", "give it CAP_SYS_ADMIN",
-			    "opaque directories cannot be told: the kernel shows trusted.overlay.* "
-			    "to CAP_SYS_ADMIN only");
+		doctor_add_finding(
+			report, "warning", "give it CAP_SYS_ADMIN",
+			"opaque directories cannot be told: the kernel shows trusted.overlay.* "
+			"to CAP_SYS_ADMIN only");
 }
 
 static void judge_kernel(json_t *report)
 {
 	if (value_is_false(report, "kernel.bpffs"))
-		add_finding(report, "warning", "mount -t bpf bpf /sys/fs/bpf",
-			    "/sys/fs/bpf is not mounted: counters do not survive a restart of the "
-			    "agent");
+		doctor_add_finding(
+			report, "warning", "mount -t bpf bpf /sys/fs/bpf",
+			"/sys/fs/bpf is not mounted: counters do not survive a restart of the "
+			"agent");
 	if (value_string(report, "cgroup") && !strcmp(value_string(report, "cgroup"), "v1"))
-		add_finding(report, "warning",
-			    "mount a cgroup v2 hierarchy: systemd.unified_cgroup_hierarchy=1",
-			    "there is no cgroup v2 hierarchy: writers are named by process only");
+		doctor_add_finding(
+			report, "warning",
+			"mount a cgroup v2 hierarchy: systemd.unified_cgroup_hierarchy=1",
+			"there is no cgroup v2 hierarchy: writers are named by process only");
 }
 
 /* --- runtimes and storage */
@@ -203,18 +155,19 @@ static void judge_source(json_t *report, const json_t *source)
 	if (found_by && !strcmp(found_by, "default") && !error)
 		return;
 	if (value_is_false(source, "readable"))
-		add_finding(report, "warning",
-			    "make it readable to driftwatch: in a container, mount it beneath "
-			    "--host-root",
-			    "the storage of %s at %s cannot be read%s%s", kind, root,
-			    error ? ": " : "", error ? error : "");
+		doctor_add_finding(
+			report, "warning",
+			"make it readable to driftwatch: in a container, mount it beneath "
+			"--host-root",
+			"the storage of %s at %s cannot be read%s%s", kind, root, error ? ": " : "",
+			error ? error : "");
 	else if (errors)
-		add_finding(report, "warning",
-			    "containers in it may lack name or image; a damaged file is the "
-			    "runtime's to repair",
-			    "%llu state files of %s at %s could not be read%s%s",
-			    (unsigned long long)errors, kind, root, error ? ", the last: " : "",
-			    error ? error : "");
+		doctor_add_finding(report, "warning",
+				   "containers in it may lack name or image; a damaged file is the "
+				   "runtime's to repair",
+				   "%llu state files of %s at %s could not be read%s%s",
+				   (unsigned long long)errors, kind, root,
+				   error ? ", the last: " : "", error ? error : "");
 }
 
 static bool has_live_lists(const json_t *report, const char *fs)
@@ -247,29 +200,31 @@ static void judge_storage(json_t *report)
 	size_t i;
 
 	if (value_string(report, "storage_error"))
-		add_finding(report, "error", "run it as root, with the host's /proc in reach",
-			    "the containers of this machine cannot be listed: %s",
-			    value_string(report, "storage_error"));
+		doctor_add_finding(report, "error",
+				   "run it as root, with the host's /proc in reach",
+				   "the containers of this machine cannot be listed: %s",
+				   value_string(report, "storage_error"));
 	json_array_foreach (value_at(report, "sources"), i, entry)
 		judge_source(report, entry);
 	if (value_at(report, "sources") && !has_runtime(report))
-		add_finding(report, "info",
-			    "start one, or try 'driftwatch run'; one with unusual directories is "
-			    "named by agent --runtime-root",
-			    "no container runtime was found");
+		doctor_add_finding(
+			report, "info",
+			"start one, or try 'driftwatch run'; one with unusual directories is "
+			"named by agent --runtime-root",
+			"no container runtime was found");
 	json_array_foreach (value_at(report, "layers"), i, entry) {
 		const char *fs = value_string(entry, "fs");
 
 		if (fs && !has_live_lists(report, fs))
-			add_finding(report, "info", "keep layers on ext4 or xfs to have live lists",
-				    "lists of the %lld containers on %s are as of a scan",
-				    (long long)json_integer_value(value_at(entry, "containers")),
-				    fs);
+			doctor_add_finding(
+				report, "info", "keep layers on ext4 or xfs to have live lists",
+				"lists of the %lld containers on %s are as of a scan",
+				(long long)json_integer_value(value_at(entry, "containers")), fs);
 	}
 	json_array_foreach (value_at(report, "unreadable"), i, entry)
-		add_finding(report, "warning", "its counters are exact all the same",
-			    "the layer of %s: %s", value_string(entry, "container"),
-			    value_string(entry, "error"));
+		doctor_add_finding(report, "warning", "its counters are exact all the same",
+				   "the layer of %s: %s", value_string(entry, "container"),
+				   value_string(entry, "error"));
 }
 
 int doctor_judge(json_t *report)
@@ -281,9 +236,10 @@ int doctor_judge(json_t *report)
 	if (!is_seen)
 		code = judge_trial(report);
 	judge_agent(report);
+	judge_health(report);
 	judge_process(report);
 	judge_kernel(report);
-	judge_sights(report);
+	doctor_judge_sights(report);
 	judge_storage(report);
 	json_object_set_new(report, "works", json_boolean(code == EXIT_CODE_OK));
 	return code;

@@ -28,11 +28,8 @@ static int probe_exit_code(int err)
 
 static int explain_open(int err, const struct strbuf *error)
 {
-	if (error->len)
-		log_error("%s", strbuf_str(error));
-	else
-		log_error("cannot watch the containers of this machine: %s", strerror(-err));
-	log_error("'driftwatch doctor' explains what is missing");
+	log_error("cannot watch the containers of this machine: %s ('driftwatch doctor' explains)",
+		  error->len ? strbuf_str(error) : strerror(-err));
 	return probe_exit_code(err);
 }
 
@@ -270,6 +267,8 @@ static int subscribe(struct engine *engine, const struct session_events *query, 
 
 	if (subscription < 0)
 		return command_fail(subscription, "cannot follow events");
+	log_info("watching %zu containers with tier %s", ledger_count(engine_ledger(engine)),
+		 probe_tier_name(probe_tier(engine_probe(engine))));
 	code = follow(engine, follower, stop_fd);
 	engine_unsubscribe(engine, subscription);
 	return code;

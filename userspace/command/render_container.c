@@ -67,16 +67,16 @@ static void add_reasons(struct strbuf *out, const json_t *row, const struct tabl
 			const struct table_style *style)
 {
 	const json_t *reasons = value_at(row, "incomplete_reasons");
+	size_t i, count = 0;
 	json_t *reason;
-	size_t i;
 
 	(void)column;
 	(void)style;
 	json_array_foreach (reasons, i, reason) {
-		if (i)
-			strbuf_addc(out, ' ');
-		if (json_is_string(reason))
-			strbuf_adds(out, json_string_value(reason));
+		if (!json_is_string(reason))
+			continue;
+		strbuf_adds(out, count++ ? " " : "");
+		strbuf_adds(out, json_string_value(reason));
 	}
 }
 

@@ -5,6 +5,7 @@
 #include "command/run.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,8 +187,17 @@ static int run_and_remove(const struct run_arguments *args, struct run_report *r
 	return code;
 }
 
+/* An interactive shell in the container takes it, and cannot name us to give it back. */
+static void take_terminal_back(void)
+{
+	signal(SIGTTOU, SIG_IGN);
+	tcsetpgrp(STDIN_FILENO, getpgrp());
+	signal(SIGTTOU, SIG_DFL);
+}
+
 static int run(struct run_arguments *args, enum run_format format)
 {
+	bool is_foreground = tcgetpgrp(STDIN_FILENO) == getpgrp();
 	struct run_report report = {0};
 	int code;
 
@@ -199,6 +209,8 @@ static int run(struct run_arguments *args, enum run_format format)
 	if (run_block_signals(&args->signals))
 		return RUN_OWN_FAILURE;
 	code = run_and_remove(args, &report);
+	if (is_foreground)
+		take_terminal_back();
 	run_restore_signals(&args->signals);
 	if (report.files && run_report_print(args->options, &report, format) != EXIT_CODE_OK)
 		code = RUN_OWN_FAILURE;

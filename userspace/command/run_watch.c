@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -37,6 +38,15 @@ static void print_line(struct strbuf *line)
 		fwrite(line->data, 1, line->len, stderr);
 }
 
+/* The command's output, sent to a file: a file outside the container, but no escape. */
+static bool is_our_output(uint64_t ino)
+{
+	struct stat st;
+
+	return (fstat(STDOUT_FILENO, &st) == 0 && st.st_ino == ino) ||
+	       (fstat(STDERR_FILENO, &st) == 0 && st.st_ino == ino);
+}
+
 static void on_event(const struct event *event, void *arg)
 {
 	struct run_watch *w = arg;
@@ -45,6 +55,8 @@ static void on_event(const struct event *event, void *arg)
 
 	/* That it starts and stops is seen by who runs it. */
 	if (event->type != EVENT_DRIFT && event->type != EVENT_LOST)
+		return;
+	if (event->target == DW_TARGET_OTHER && is_our_output(event->ino))
 		return;
 	object = view_event(event, "");
 	if (!object)

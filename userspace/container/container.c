@@ -162,11 +162,17 @@ struct container *container_copy(const struct container *c)
 	return ok ? copy : container_free(copy);
 }
 
+/* A digest nobody chose; the ids of runc and ctr are names that a person gave. */
+static bool is_digest(const char *id)
+{
+	return strlen(id) == 64 && strspn(id, "0123456789abcdef") == 64;
+}
+
 const char *container_label(const struct container *c)
 {
 	if (c->pod_container && *c->pod_container)
 		return c->pod_container;
 	if (c->name && *c->name)
 		return c->name;
-	return *c->short_id ? c->short_id : c->id;
+	return is_digest(c->id) ? c->short_id : c->id;
 }

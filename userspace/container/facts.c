@@ -77,7 +77,9 @@ static bool keep_identity(const struct container *before, struct container *c)
 
 	c->is_sandbox |= before->is_sandbox;
 	c->privileged |= before->privileged;
-	if (!c->created_wall_ns)
+	/* runc alone only knows of this run. */
+	if (before->created_wall_ns &&
+	    (!c->created_wall_ns || before->created_wall_ns < c->created_wall_ns))
 		c->created_wall_ns = before->created_wall_ns;
 	if (!c->image_created_wall_ns)
 		c->image_created_wall_ns = before->image_created_wall_ns;
@@ -155,6 +157,23 @@ static bool has_ended_before(const struct facts_input *in)
 	return in->task || (in->before && in->before->state != CONTAINER_CREATED);
 }
 
+/*
+ * The runtime writes a new start down up to a second after it, so one before the
+ * process began is of an earlier run. The process begins before its root is set up.
+ */
+static uint64_t started_of(const struct facts_input *in)
+{
+	uint64_t process = in->task ? in->task->started_wall_ns : 0;
+
+	for (size_t i = 0; i < in->said_len; i++) {
+		if (in->said[i]->started_wall_ns && in->said[i]->started_wall_ns >= process)
+			return in->said[i]->started_wall_ns;
+	}
+	if (in->before && in->before->started_wall_ns > process)
+		return in->before->started_wall_ns;
+	return process;
+}
+
 static void take_state(const struct facts_input *in, struct container *c)
 {
 	bool alive = in->task_alive || in->cgroup_alive, paused = false;
@@ -168,12 +187,7 @@ static void take_state(const struct facts_input *in, struct container *c)
 
 	if (in->task && in->task_alive)
 		c->pid = in->task->pid;
-	TAKE_NUMBER(in, c, started_wall_ns);
-	/* The runtime writes the new start down a second after it. */
-	if (in->task && c->started_wall_ns < in->task->started_wall_ns)
-		c->started_wall_ns = in->task->started_wall_ns;
-	if (!c->started_wall_ns && in->before)
-		c->started_wall_ns = in->before->started_wall_ns;
+	c->started_wall_ns = started_of(in);
 	if (c->state != CONTAINER_EXITED)
 		return;
 	TAKE_NUMBER(in, c, finished_wall_ns);

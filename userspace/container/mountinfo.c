@@ -153,7 +153,9 @@ static int foreach_line(char *text, const char *only, mountinfo_fn fn, void *arg
 				(*ret_bad)++;
 			continue;
 		}
-		err = only && strcmp(line.type, "overlay") ? 0 : fn(&line, arg);
+		if (only && strcmp(line.type, "overlay") != 0)
+			continue;
+		err = fn(&line, arg);
 		if (err)
 			return err;
 	}

@@ -61,6 +61,14 @@ static const char *without_mount(const char *path)
 	return *path == '/' ? path : NULL;
 }
 
+/* The state is written when the root is set up, just before the command starts. */
+static uint64_t started_of(const struct source *s, const char *path)
+{
+	struct stat st;
+
+	return hostfs_stat(s->fs, path, &st) ? 0 : clock_of_timespec(&st.st_mtim);
+}
+
 static int read_runc(struct source *s, const char *key, struct strbuf *why, struct container **ret)
 {
 	auto_strbuf struct strbuf path = STRBUF_INIT;
@@ -82,6 +90,7 @@ static int read_runc(struct source *s, const char *key, struct strbuf *why, stru
 			without_mount(json_text(json_object_get(json, "cgroup_paths"), "")));
 	if (ok) {
 		c->pid = pid_of(json, "init_process_pid");
+		c->started_wall_ns = started_of(s, strbuf_str(&path));
 		c->created_wall_ns = time_of(json, "created");
 		c->overlay.read_only = json_is_true(json_object_get(config, "readonlyfs"));
 	}
@@ -124,6 +133,7 @@ static int read_crun(struct source *s, const char *key, struct strbuf *why, stru
 	     source_set(&c->cgroup_path, cgroup && *cgroup == '/' ? cgroup : NULL);
 	if (ok) {
 		c->pid = pid_of(json, "pid");
+		c->started_wall_ns = started_of(s, strbuf_str(&path));
 		c->created_wall_ns = time_of(json, "created");
 	}
 	json_decref(json);

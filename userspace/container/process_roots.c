@@ -161,8 +161,10 @@ static void roots_of_containerd(const struct process_roots *p)
 		config = flag(p, "c");
 	config_path = absolute(p, config ? config : "/etc/containerd/config.toml");
 	if (!state && config_path)
-		state = from_config = toml_text(p, config_path, "state", true);
-	found(p, "containerd", state ? state : "/run/containerd", NULL);
+		from_config = toml_text(p, config_path, "state", true);
+	if (!state)
+		state = from_config ? from_config : "/run/containerd";
+	found(p, "containerd", state, NULL);
 }
 
 /* A shim works in its bundle: <state>/io.containerd.runtime.v2.task/<space>/<id>. */
@@ -183,18 +185,19 @@ static void roots_of_podman(const struct process_roots *p)
 	auto_free char *from_config = NULL;
 
 	if (!root)
-		root = from_config =
-			toml_text(p, "/etc/containers/storage.conf", "graphroot", false);
-	found(p, "podman", root ? root : "/var/lib/containers/storage", NULL);
+		from_config = toml_text(p, "/etc/containers/storage.conf", "graphroot", false);
+	if (!root)
+		root = from_config ? from_config : "/var/lib/containers/storage";
+	found(p, "podman", root, NULL);
 }
 
 static void roots_of_crio(const struct process_roots *p)
 {
-	auto_free char *from_config = NULL;
+	auto_free char *configured = toml_text(p, "/etc/crio/crio.conf", "root", false);
 
 	roots_of_podman(p);
-	from_config = toml_text(p, "/etc/crio/crio.conf", "root", false);
-	found(p, "podman", from_config, NULL);
+	if (configured)
+		found(p, "podman", configured, NULL);
 }
 
 /* -b <graphroot>/overlay-containers/<id>/userdata */

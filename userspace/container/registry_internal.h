@@ -5,8 +5,11 @@
  *	registry.c		the public calls, and when what is looked at
  *	registry_entries.c	containers: facts in, reports out
  *	registry_sources.c	runtimes' directories: found, read, watched
+ *	registry_facts.c	what each source said
+ *	registry_roots.c	the usual places of these directories
+ *	registry_cgroups.c	cgroups of the v2 hierarchy
  *	registry_mounts.c	overlays: whose they are
- *	registry_tasks.c	first processes and cgroups
+ *	registry_tasks.c	first processes
  *
  * An entry is a container, known or suspected. Facts are what one source says of it.
  * Whatever changes an entry calls entry_touch(); registry_flush() folds the facts
@@ -137,8 +140,10 @@ void source_refresh(struct registry *r, struct source *s, const char *key);
 void source_look(struct registry *r, struct source *s); /* list and read all of it */
 void sources_look(struct registry *r, bool all);	/* all, or those not readable so far */
 void sources_refresh_id(struct registry *r, const char *id);
-void sources_add_defaults(struct registry *r, const struct registry_options *options);
 void sources_done(struct registry *r);
+
+/* --- registry_roots.c --- */
+void sources_add_defaults(struct registry *r, const struct registry_options *options);
 
 /* --- registry_mounts.c --- */
 /* Read mountinfo when it changed (or @force) and follow up. 0 or -errno. */

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "container/docker_mounts.h"
 #include "container/mountinfo.h"
 #include "container/overlay_owner.h"
+#include "container/podman_list.h"
 #include "container/registry_internal.h"
 
 #define TRIES_MAX 6

@@ -112,13 +112,4 @@ void source_resolve_links(const struct hostfs *fs, const char *home,
 int source_read_layer(const struct hostfs *fs, const char *home, const char *layer,
 		      struct container_overlay *ret);
 
-/* --- docker, asked by the mount table --- */
-
-/* The container whose layer is mounted at <home>/<mount_id>/merged. 0 or -ENOENT. */
-int docker_find_mount(struct source *s, const char *driver, const char *mount_id,
-		      char ret[CONTAINER_ID_MAX]);
-
-/* The same of containers-storage. */
-int podman_find_layer(struct source *s, const char *layer, char ret[CONTAINER_ID_MAX]);
-
 #endif /* SOURCE_H */

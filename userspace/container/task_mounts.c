@@ -63,8 +63,10 @@ void host_mounts_done(struct host_mounts *mounts)
 /* @path without the directory @prefix in front; NULL when it does not lie there. */
 static const char *below(const char *path, const char *prefix)
 {
-	size_t len = strlen(prefix);
+	size_t len = prefix ? strlen(prefix) : 0;
 
+	if (!len || !path)
+		return NULL;
 	if (!strcmp(prefix, "/"))
 		return path;
 	if (strncmp(path, prefix, len) != 0 || (path[len] && path[len] != '/'))
@@ -85,6 +87,7 @@ static bool is_on_host(const struct host_mounts *host, uint32_t dev)
 static char *host_path_of(const struct host_mounts *host, uint32_t dev, const char *root)
 {
 	const struct host_mount *best = NULL;
+	const char *inside;
 	auto_strbuf struct strbuf path = STRBUF_INIT;
 
 	for (size_t i = 0; i < host->len; i++) {
@@ -96,10 +99,11 @@ static char *host_path_of(const struct host_mounts *host, uint32_t dev, const ch
 	}
 	if (!best)
 		return NULL;
+	inside = strcmp(best->root, "/") != 0 ? below(root, best->root) : root;
 	if (strcmp(best->mount_point, "/") != 0)
 		strbuf_adds(&path, best->mount_point);
-	strbuf_adds(&path, strcmp(best->root, "/") ? below(root, best->root)
-						   : (strcmp(root, "/") ? root : ""));
+	if (inside && strcmp(inside, "/") != 0)
+		strbuf_adds(&path, inside);
 	if (!path.len)
 		strbuf_addc(&path, '/');
 	return strbuf_take(&path);

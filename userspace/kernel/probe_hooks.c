@@ -30,6 +30,7 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_ext4_write_end", "ext4_write_end", "layer writes", FS, FS_WRITES),
 	TP_HOOK("on_ext4_journalled_write_end", "ext4_journalled_write_end", "layer writes", FS,
 		FS_WRITES),
+	TP_HOOK("on_iomap_iter", "iomap_iter", "layer writes on xfs", FS, FS_WRITES),
 	TP_HOOK("on_uring_submit", "io_uring_submit_req", "calls of io_uring", FS, 0),
 	TP_HOOK("on_uring_submit_old", "io_uring_submit_sqe", "calls of io_uring", FS, 0),
 	TP_HOOK("on_uring_done", "io_uring_complete", "calls of io_uring", FS, 0),
@@ -92,6 +93,10 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_ext4_zero_range", "ext4_zero_range", "truncations", NO_VFS, 0),
 	TP_HOOK("on_ext4_collapse_range", "ext4_collapse_range", "truncations", NO_VFS, 0),
 	TP_HOOK("on_ext4_insert_range", "ext4_insert_range", "truncations", NO_VFS, 0),
+	TP_HOOK("on_xfs_create", "xfs_create", "creations", NO_VFS, 0),
+	TP_HOOK("on_xfs_symlink", "xfs_symlink", "creations", NO_VFS, 0),
+	TP_HOOK("on_xfs_remove", "xfs_remove", "removals", NO_VFS, 0),
+	TP_HOOK("on_xfs_rename", "xfs_rename", "renames", NO_VFS, 0),
 	/* exec.bpf.c, cgroup.bpf.c */
 	TP_HOOK("on_exec", "sched_process_exec", "executions", ANY_TIER, SEES(EXEC)),
 	TP_HOOK("on_cgroup_mkdir", "cgroup_mkdir", "cgroups", ANY_TIER, SEES(CGROUPS)),

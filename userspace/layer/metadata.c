@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/xattr.h>
 
-#define XATTR_LIST_BYTES 8192
+#define XATTR_LIST_BYTES  8192
 #define XATTR_VALUE_BYTES 4096
 
 /* Flags that a person sets; the rest (extents, project inheritance) comes with the disk. */

@@ -20,7 +20,7 @@
 #include "layer/beneath.h"
 #include "layer/compare.h"
 
-#define NO_PARENT SIZE_MAX
+#define NO_PARENT	 SIZE_MAX
 #define CAPABILITY_BYTES 64
 
 /* A directory of the upper layer. */

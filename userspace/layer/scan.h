@@ -17,6 +17,7 @@ typedef int (*layer_scan_fn)(char verdict, const char *path, size_t len, void *a
  * Walk @upper (absolute host path) against @stack. Lines come in no particular
  * order, each path once. 0, @fn's non-zero return, or -errno.
  */
-int layer_scan(const char *host_root, const char *upper, struct layer_stack *stack, layer_scan_fn fn, void *arg);
+int layer_scan(const char *host_root, const char *upper, struct layer_stack *stack,
+	       layer_scan_fn fn, void *arg);
 
 #endif /* LAYER_SCAN_H */

@@ -310,7 +310,7 @@ static int find_parts(struct layer_dir *dir)
 		marks = read_marks(dir, dir->parts_len - 1);
 		if (marks < 0)
 			return marks;
-		new->has_xwhiteouts = marks & LAYER_XWHITEOUTS;
+		new->has_xwhiteouts = marks &LAYER_XWHITEOUTS;
 		if (marks & LAYER_OPAQUE)
 			break;
 	}

@@ -24,8 +24,8 @@ struct layer_stack;
  * and containers, holding them open would cost a descriptor each. Returns 0 or -errno of
  * the first that fails, with a sentence in @error (may be NULL).
  */
-int layer_stack_open(const char *host_root, char *const *lowers, size_t lowers_len, struct strbuf *error,
-		     struct layer_stack **ret);
+int layer_stack_open(const char *host_root, char *const *lowers, size_t lowers_len,
+		     struct strbuf *error, struct layer_stack **ret);
 struct layer_stack *layer_stack_close(struct layer_stack *s);
 
 /*
@@ -46,7 +46,7 @@ void layer_dir_put(struct layer_dir *d);
 /* What an image has at a name. */
 struct layer_entry {
 	struct stat st;
-	int layer; /* index of the lower it comes from, 0 = topmost */
+	int layer;	     /* index of the lower it comes from, 0 = topmost */
 	bool has_capability; /* security.capability is read on demand, see layer_same() */
 };
 

@@ -19,7 +19,7 @@ struct listing {
 		size_t at;
 		uint32_t part;
 		bool is_hidden;
-	} *seen;
+	} * seen;
 	size_t len, size;
 };
 
@@ -81,9 +81,8 @@ static int list_part(struct layer_dir *dir, size_t part, struct listing *l)
 			answer = stack_part_lookup(dir, part, e->d_name, &st);
 		if (answer < 0)
 			return answer;
-		err = answer == PART_ABSENT ?
-			      0 :
-			      add_name(l, e->d_name, part, answer == PART_HIDDEN);
+		err = answer == PART_ABSENT ? 0
+					    : add_name(l, e->d_name, part, answer == PART_HIDDEN);
 		if (err)
 			return err;
 	}

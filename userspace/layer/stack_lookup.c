@@ -138,8 +138,7 @@ int stack_part_lookup(struct layer_dir *dir, size_t part, const char *name, stru
 		return errno == ENOENT ? PART_ABSENT : -errno;
 	if (layer_is_whiteout(ret))
 		return PART_HIDDEN;
-	if (p->has_xwhiteouts &&
-	    layer_is_xwhiteout(fd, name, ret, s->lowers[p->layer].user_xattr))
+	if (p->has_xwhiteouts && layer_is_xwhiteout(fd, name, ret, s->lowers[p->layer].user_xattr))
 		return PART_HIDDEN;
 	return PART_PRESENT;
 }

@@ -170,28 +170,34 @@ void tree_freeze(struct tree *t)
 	layer_stack_idle(t->stack);
 }
 
-static void mark_node(struct tree *t, struct tree_node *n, const struct tree_cause *cause,
+static bool mark_node(struct tree *t, struct tree_node *n, const struct tree_cause *cause,
 		      unsigned again_ms)
 {
 	unsigned flags = WORK_STAT | (node_is_dir(n) ? (unsigned)WORK_READ : 0u);
 
 	if (!node_is_live(n))
-		return;
+		return false;
 	queue_add(t, n, flags, cause, node_is_dir(n) ? n->dir->may_read_ns : 0);
 	if (again_ms)
 		queue_again(n, clock_mono_ns() + again_ms * NS_PER_MSEC);
+	return true;
 }
 
 void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, unsigned again_ms)
 {
+	bool is_shared, has_added = false;
 	struct tree_ino *e;
 	struct tree_node *n;
 
 	if (t->is_gone)
 		return;
 	e = index_find(t, ino);
-	for (n = e ? e->first : NULL; n; n = n->same_next)
-		mark_node(t, n, cause ? cause : &nobody, again_ms);
+	for (n = e ? e->first : NULL; n; n = n->same_next) {
+		/* Of the names that are just added one answers for all. */
+		is_shared = n->verdict == TREE_ADDED && !node_is_dir(n);
+		if (!(is_shared && has_added) && mark_node(t, n, cause ? cause : &nobody, again_ms))
+			has_added = has_added || is_shared;
+	}
 	if (e && !t->is_mounted)
 		t->quiet_ns = clock_mono_ns() + TREE_QUIET_NS;
 }
@@ -201,6 +207,7 @@ void tree_rescan(struct tree *t)
 	if (t->is_gone)
 		return;
 	t->wants_rescan = false;
+	t->relist_ns = 0;
 	t->rescans++;
 	queue_add(t, t->root, WORK_READ | WORK_RESCAN, &nobody, 0);
 }

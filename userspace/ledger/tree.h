@@ -86,7 +86,7 @@ struct tree_limits {
 
 struct tree_options {
 	const char *host_root;
-	const char *upper; /* absolute host path */
+	const char *upper;	   /* absolute host path */
 	struct layer_stack *stack; /* owned by the tree from here on, also on failure */
 	struct tree_watcher watcher;
 	struct tree_limits limits;
@@ -124,10 +124,12 @@ void tree_rescan(struct tree *t);
  */
 int tree_work(struct tree *t, uint64_t budget_ns);
 
-bool tree_is_settled(const struct tree *t);   /* nothing queued, nothing stale */
-bool tree_is_complete(const struct tree *t);  /* first scan done, settled but for fresh events, nothing unlisted */
-bool tree_is_gone(const struct tree *t);      /* the upper root has been deleted: the tree is frozen */
-uint64_t tree_as_of_wall_ns(const struct tree *t); /* end of the last full scan, or now when events are complete */
+bool tree_is_settled(const struct tree *t); /* nothing queued, nothing stale */
+bool tree_is_complete(
+	const struct tree *t); /* first scan done, settled but for fresh events, nothing unlisted */
+bool tree_is_gone(const struct tree *t); /* the upper root has been deleted: the tree is frozen */
+uint64_t tree_as_of_wall_ns(
+	const struct tree *t); /* end of the last full scan, or now when events are complete */
 
 /*
  * The overlay is not mounted: removals may be the runtime deleting the layer. While
@@ -145,12 +147,14 @@ struct tree_node_info {
 	enum tree_verdict verdict;
 	enum tree_depth depth;
 	bool is_whiteout;
-	bool has_lower; /* the image has this name */
+	bool has_lower;	 /* the image has this name */
 	bool is_runtime; /* made by the runtime, not the workload: class "runtime" */
-	struct stat st; /* as of the last verification: mode, uid, gid, size, rdev, nlink, times, ino */
-	uint64_t first_wall_ns, last_wall_ns; /* of change; from the layer when older than the agent */
-	uint64_t first_writer, last_writer;   /* ledger writer numbers; 0 unknown */
-	uint64_t written_bytes, write_calls;  /* folded in from drained aggregates */
+	struct stat
+		st; /* as of the last verification: mode, uid, gid, size, rdev, nlink, times, ino */
+	uint64_t first_wall_ns,
+		last_wall_ns; /* of change; from the layer when older than the agent */
+	uint64_t first_writer, last_writer;  /* ledger writer numbers; 0 unknown */
+	uint64_t written_bytes, write_calls; /* folded in from drained aggregates */
 };
 void tree_node_info(const struct tree_node *n, struct tree_node_info *ret);
 
@@ -158,8 +162,8 @@ void tree_node_info(const struct tree_node *n, struct tree_node_info *ret);
 void tree_node_path(const struct tree_node *n, struct strbuf *out);
 
 /* Attribution and counts arriving from elsewhere. */
-void tree_node_add_writes(struct tree_node *n, uint64_t bytes, uint64_t calls, const struct tree_cause *first,
-			  const struct tree_cause *last);
+void tree_node_add_writes(struct tree_node *n, uint64_t bytes, uint64_t calls,
+			  const struct tree_cause *first, const struct tree_cause *last);
 /* Who really made the last change (@is_first: and the first); replaces what the directory told. */
 void tree_node_set_cause(struct tree_node *n, bool is_first, const struct tree_cause *cause);
 void tree_node_set_runtime(struct tree_node *n, bool is_runtime);
@@ -169,8 +173,8 @@ int tree_node_refresh(struct tree_node *n);
 
 /* --- the answer --- */
 struct tree_line {
-	enum tree_verdict verdict;	  /* TREE_NONE only with @all: touched, tampered */
-	const char *path; /* NUL-terminated, valid during the call */
+	enum tree_verdict verdict; /* TREE_NONE only with @all: touched, tampered */
+	const char *path;	   /* NUL-terminated, valid during the call */
 	size_t path_len;
 	const struct tree_node *node; /* NULL for a D beneath an opaque directory */
 };
@@ -186,7 +190,7 @@ int tree_foreach(const struct tree *t, bool all, tree_line_fn fn, void *arg);
 struct tree_counts {
 	uint64_t added, modified, deleted; /* as tree_foreach would list them */
 	uint64_t touched, tampered, not_compared;
-	uint64_t bytes;	      /* sum of sizes of regular files in the upper layer, each inode once */
+	uint64_t bytes; /* sum of sizes of regular files in the upper layer, each inode once */
 	uint64_t executables; /* A or C regular files with an x bit */
 	uint64_t nodes, unlisted;
 	uint64_t last_change_wall_ns;

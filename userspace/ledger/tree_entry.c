@@ -155,7 +155,8 @@ static int build(struct tree *t, struct tree_reader *r, struct tree_node *n, str
 		change.bits |= TREE_CHANGE_VERDICT;
 	announce(t, n, r, &change, e->btime_ns);
 	if (node_is_dir(n))
-		queue_add(t, n, WORK_READ | (r->flags & (WORK_INITIAL | WORK_RESCAN)), &r->cause, 0);
+		queue_add(t, n, WORK_READ | (r->flags & (WORK_INITIAL | WORK_RESCAN)), &r->cause,
+			  0);
 	return 0;
 }
 

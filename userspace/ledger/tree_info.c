@@ -41,6 +41,7 @@ void tree_node_info(const struct tree_node *n, struct tree_node_info *ret)
 
 void tree_node_path(const struct tree_node *n, struct strbuf *out)
 {
+	static const char slashes[] = "////////////////////////////////";
 	const struct tree_node *at;
 	size_t len = 0, end;
 
@@ -50,8 +51,10 @@ void tree_node_path(const struct tree_node *n, struct strbuf *out)
 		strbuf_addc(out, '/');
 		return;
 	}
-	for (end = 0; end < len; end++)
-		strbuf_addc(out, '/');
+	/* Room for it in one go, then filled from the end: the way leads upwards. */
+	for (end = len; end > sizeof(slashes) - 1; end -= sizeof(slashes) - 1)
+		strbuf_add(out, slashes, sizeof(slashes) - 1);
+	strbuf_add(out, slashes, end);
 	if (strbuf_failed(out))
 		return;
 	for (at = n, end = out->len; at->parent; at = at->parent) {

@@ -29,13 +29,14 @@
 #include "base/clock.h"
 #include "ledger/tree.h"
 
-#define TREE_FDS 12		       /* directories kept open while there is work */
-#define TREE_OPTIONAL_WATCHES 8192     /* added non-directories watched per tree */
-#define TREE_QUIET_NS (500 * NS_PER_MSEC) /* of an unmounted layer, before it is read */
-#define TREE_BACKOFF_FACTOR 10	       /* a read of t is followed by 10 t without one */
-#define TREE_BACKOFF_MAX_NS (500 * NS_PER_MSEC)
-#define TREE_RETRY_NS (100 * NS_PER_MSEC) /* of what could not be read */
-#define TREE_FRESH_NS NS_PER_SEC	  /* work younger than this is not lag */
+#define TREE_FDS	      12		  /* directories kept open while there is work */
+#define TREE_OPTIONAL_WATCHES 8192		  /* added non-directories watched per tree */
+#define TREE_QUIET_NS	      (500 * NS_PER_MSEC) /* of an unmounted layer, before it is read */
+#define TREE_BACKOFF_FACTOR   10		  /* a read of t is followed by 10 t without one */
+#define TREE_BACKOFF_MAX_NS   (500 * NS_PER_MSEC)
+#define TREE_RETRY_NS	      (100 * NS_PER_MSEC) /* of what could not be read */
+#define TREE_RELIST_NS	      (10 * NS_PER_SEC)	  /* at most so often for names without a node */
+#define TREE_FRESH_NS	      NS_PER_SEC	  /* work younger than this is not lag */
 
 /* What is kept of statx. */
 struct tree_stat {
@@ -50,23 +51,23 @@ struct tree_stat {
 enum tree_node_flags {
 	NODE_HAS_LOWER = 1u << 0,
 	NODE_WHITEOUT = 1u << 1,
-	NODE_STALE = 1u << 2,	/* known to be wrong; its directory is queued */
-	NODE_LIMBO = 1u << 3,	/* top of a subtree whose name is gone */
-	NODE_MOVED = 1u << 4,	/* seen again elsewhere: its vanishing is not news */
+	NODE_STALE = 1u << 2,	 /* known to be wrong; its directory is queued */
+	NODE_LIMBO = 1u << 3,	 /* top of a subtree whose name is gone */
+	NODE_MOVED = 1u << 4,	 /* seen again elsewhere: its vanishing is not news */
 	NODE_REPLACED = 1u << 5, /* its name lives on with another inode */
 	NODE_RUNTIME = 1u << 6,
-	NODE_INDEXED = 1u << 7,	 /* in the index of inodes */
-	NODE_OPTIONAL = 1u << 8, /* counted in optional_watches */
-	NODE_WRITTEN = 1u << 9,	 /* contents to be compared again */
+	NODE_INDEXED = 1u << 7,	   /* in the index of inodes */
+	NODE_OPTIONAL = 1u << 8,   /* counted in optional_watches */
+	NODE_WRITTEN = 1u << 9,	   /* contents to be compared again */
 	NODE_COMPARING = 1u << 10, /* queued for comparison */
 };
 
 /* About 170 bytes and the name; what only directories need is apart. */
 struct tree_node {
-	struct tree_node *parent; /* NULL: the root */
+	struct tree_node *parent;		 /* NULL: the root */
 	struct tree_node *same_next, *same_prev; /* other names of the inode */
-	struct tree_work *work; /* queued, or NULL */
-	struct tree_dir *dir;	/* of directories */
+	struct tree_work *work;			 /* queued, or NULL */
+	struct tree_dir *dir;			 /* of directories */
 	struct tree_stat st;
 	uint64_t first_ns, last_ns;
 	uint64_t first_writer, last_writer;
@@ -82,8 +83,8 @@ struct tree_node {
 };
 
 struct tree_dir {
-	struct tree *tree; /* of the root only */
-	struct layer_dir *lower; /* what it is merged with; NULL: nothing */
+	struct tree *tree;	  /* of the root only */
+	struct layer_dir *lower;  /* what it is merged with; NULL: nothing */
 	struct tree_node **slots; /* children, open addressing by hash of the name */
 	uint32_t slots_len;	  /* 0 or a power of two */
 	uint32_t len;
@@ -92,10 +93,10 @@ struct tree_dir {
 	uint64_t may_read_ns; /* CLOCK_MONOTONIC; not sooner, see trap 6 */
 	char **hidden;	      /* sorted names of the image, of an opaque directory */
 	size_t hidden_len;
-	bool is_opaque;	    /* by its own mark or its parent's */
+	bool is_opaque; /* by its own mark or its parent's */
 	bool has_xwhiteouts;
 	bool is_unread;
-	bool has_lines;	    /* of the last count: lines beneath it */
+	bool has_lines; /* of the last count: lines beneath it */
 };
 
 enum tree_work_flags {
@@ -144,7 +145,7 @@ struct tree_reader {
 	unsigned bits;	/* INITIAL or RESCAN for what it reports */
 	int fd;
 	uint32_t number;
-	uint32_t seen;	/* children seen */
+	uint32_t seen; /* children seen */
 	uint32_t unlisted;
 	uint32_t sweep_at;
 	uint64_t begun_ns, spent_ns;
@@ -182,9 +183,10 @@ struct tree {
 
 	bool events_complete, user_xattr;
 	bool is_mounted, is_gone, is_scanned;
-	bool wants_rescan; /* memory ran out somewhere: look at everything again */
-	uint64_t quiet_ns; /* while unmounted: nothing is read before */
+	bool wants_rescan;  /* memory ran out somewhere: look at everything again */
+	uint64_t quiet_ns;  /* while unmounted: nothing is read before */
 	uint64_t rescan_ns; /* when wants_rescan may be granted */
+	uint64_t relist_ns; /* names without a node find room again; 0: no */
 
 	struct tree_ino *inos;
 	size_t inos_len, inos_used;
@@ -300,7 +302,7 @@ void queue_again(struct tree_node *n, uint64_t at_ns); /* stat it once more then
 bool queue_pop(struct tree *t, uint64_t now_ns, struct tree_work *ret);
 void queue_done(struct tree *t, unsigned flags);
 void queue_remove(struct tree *t, struct tree_work *w); /* unfinished; freed */
-uint64_t queue_next_due(const struct tree *t); /* 0: nothing is delayed */
+uint64_t queue_next_due(const struct tree *t);		/* 0: nothing is delayed */
 void list_push(struct tree_list *l, struct tree_work *w, bool front);
 void list_remove(struct tree_list *l, struct tree_work *w);
 
@@ -326,6 +328,6 @@ static inline bool tree_is_held(const struct tree *t, uint64_t now_ns)
 }
 bool tree_root_is_gone(const struct tree *t);
 bool tree_root_is_in_place(const struct tree *t); /* at the path it was opened by */
-void tree_freeze(struct tree *t); /* nothing is read or watched any more */
+void tree_freeze(struct tree *t);		  /* nothing is read or watched any more */
 
 #endif /* LEDGER_TREE_INTERNAL_H */

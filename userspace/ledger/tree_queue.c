@@ -107,8 +107,8 @@ static void add_flags(struct tree *t, struct tree_work *w, unsigned flags)
 {
 	unsigned new = flags & ~w->flags;
 
-	t->initial_left += !!(new & WORK_INITIAL);
-	t->rescan_left += !!(new & WORK_RESCAN);
+	t->initial_left += !!(new &WORK_INITIAL);
+	t->rescan_left += !!(new &WORK_RESCAN);
 	w->flags |= flags;
 }
 

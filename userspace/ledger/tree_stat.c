@@ -36,10 +36,10 @@ int tree_stat_entry(struct tree *t, int dirfd, const char *name, struct tree_sta
 		.mode = x.stx_mode,
 	};
 	if (ret_btime_ns)
-		*ret_btime_ns = x.stx_mask & STATX_BTIME ?
-					(uint64_t)x.stx_btime.tv_sec * NS_PER_SEC +
-						x.stx_btime.tv_nsec :
-					0;
+		*ret_btime_ns =
+			x.stx_mask & STATX_BTIME
+				? (uint64_t)x.stx_btime.tv_sec * NS_PER_SEC + x.stx_btime.tv_nsec
+				: 0;
 	return 0;
 }
 
@@ -206,8 +206,8 @@ int tree_judge(struct tree *t, struct tree_node *n, int dirfd, const struct tree
 	bits = n->st.ino ? stat_bits(n, st) : TREE_CHANGE_CTIME | copy_bits(&e, whiteout);
 	capability = e.capability_len ? (uint32_t)beneath_hash(t->key, e.capability,
 							       (size_t)e.capability_len) |
-						1u :
-					0;
+						1u
+				      : 0;
 	if (capability != n->capability)
 		bits |= TREE_CHANGE_CAPABILITY;
 	if (verdict != n->verdict)
@@ -251,6 +251,45 @@ void tree_report(struct tree *t, struct tree_change *change)
 		t->on_change(change, t->arg);
 }
 
+/*
+ * One stat is true for all names of the inode. Those that are just added take it as it
+ * is: a container makes sixty thousand names of one file and writes to it.
+ */
+static void share(struct tree *t, const struct tree_node *n)
+{
+	const struct tree_ino *e;
+	struct tree_node *s;
+
+	if (node_is_dir(n) || n->st.nlink < 2 || !(n->flags & NODE_INDEXED))
+		return;
+	e = index_find(t, n->st.ino);
+	for (s = e->first; s; s = s->same_next) {
+		if (s == n || s->verdict != TREE_ADDED || !tree_same_file(&s->st, &n->st))
+			continue;
+		s->st = n->st;
+		s->last_ns = n->last_ns;
+		s->last_writer = n->last_writer;
+		s->capability = n->capability;
+	}
+}
+
+/* Another name of the inode has to answer for it. */
+static void pass_on(struct tree *t, const struct tree_node *n, const struct tree_cause *cause)
+{
+	const struct tree_ino *e = n->flags & NODE_INDEXED ? index_find(t, n->st.ino) : NULL;
+	struct tree_node *s;
+
+	if (node_is_dir(n) || n->verdict != TREE_ADDED)
+		return;
+	for (s = e ? e->first : NULL; s; s = s->same_next) {
+		if (s != n && s->verdict == TREE_ADDED && !(s->flags & NODE_STALE) &&
+		    node_is_live(s)) {
+			queue_add(t, s, WORK_STAT, cause, 0);
+			return;
+		}
+	}
+}
+
 int tree_update(struct tree *t, struct tree_node *n, int dirfd, const struct tree_stat *st,
 		const struct tree_cause *cause, unsigned bits)
 {
@@ -267,6 +306,7 @@ int tree_update(struct tree *t, struct tree_node *n, int dirfd, const struct tre
 		n->last_writer = cause->writer;
 		n->first_writer = n->first_writer ? n->first_writer : cause->writer;
 	}
+	share(t, n);
 	change.bits = (unsigned)found | bits;
 	tree_report(t, &change);
 	return 0;
@@ -284,6 +324,7 @@ void tree_restat(struct tree *t, struct tree_node *n, int dirfd, const struct tr
 		/* Another file has the name now: only a read of the directory can tell. */
 		tree_set_stale(t, n, true);
 		queue_add(t, n->parent, WORK_READ, cause, n->parent->dir->may_read_ns);
+		pass_on(t, n, cause);
 		return;
 	}
 	if (!err)

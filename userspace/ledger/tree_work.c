@@ -68,7 +68,8 @@ static bool work_once(struct tree *t, uint64_t until_ns)
 	uint64_t now_ns = clock_mono_ns();
 	struct tree_work w;
 
-	if (t->wants_rescan && now_ns >= t->rescan_ns) {
+	if ((t->wants_rescan && now_ns >= t->rescan_ns) ||
+	    (t->relist_ns && now_ns >= t->relist_ns)) {
 		t->rescan_ns = now_ns + NS_PER_SEC;
 		tree_rescan(t);
 	}
@@ -89,6 +90,15 @@ static bool limbo_is_ripe(const struct tree *t, uint64_t now_ns)
 {
 	return t->limbo.first && !t->ready.first && !t->reader.node &&
 	       (!t->heap_len || now_ns - t->limbo.first->queued_ns > TREE_RETRY_NS);
+}
+
+/* Files without a node, and many nodes have gone: there is room for names again. */
+static void plan_relist(struct tree *t)
+{
+	uint64_t max = t->limits.max_files;
+
+	if (t->unlisted && !t->relist_ns && t->nodes < max - max / 8)
+		t->relist_ns = clock_mono_ns() + TREE_RELIST_NS;
 }
 
 static int ms_until(uint64_t due_ns, uint64_t now_ns)
@@ -112,6 +122,8 @@ static int next_ms(const struct tree *t)
 		due_ns = t->limbo.first->queued_ns + TREE_RETRY_NS + 1;
 	if (t->wants_rescan && (!due_ns || t->rescan_ns < due_ns))
 		due_ns = t->rescan_ns + 1;
+	if (t->relist_ns && (!due_ns || t->relist_ns < due_ns))
+		due_ns = t->relist_ns;
 	return due_ns ? ms_until(due_ns, now_ns) : -1;
 }
 
@@ -144,6 +156,7 @@ int tree_work(struct tree *t, uint64_t budget_ns)
 		has_time = clock_mono_ns() < until_ns;
 	if (has_time && (limbo_is_ripe(t, clock_mono_ns()) || t->is_gone))
 		tree_limbo_step(t, until_ns);
+	plan_relist(t);
 	if (has_time && !t->is_gone)
 		compare_step(t, until_ns);
 

@@ -130,8 +130,6 @@ static enum probe_sight sight_of_op(enum dw_op op)
 	case DW_OP_UTIMES:
 	case DW_OP_XATTR:
 		return PROBE_SEES_ATTR;
-	case DW_OP_EXEC:
-		return PROBE_SEES_EXEC;
 	default:
 		return PROBE_SEES_CREATE;
 	}
@@ -140,15 +138,17 @@ static enum probe_sight sight_of_op(enum dw_op op)
 /* What a verified change of the layer can be told to have been. */
 static bool is_derivable(enum dw_op op)
 {
-	return op != DW_OP_WRITE && op != DW_OP_TRUNCATE && op != DW_OP_FALLOCATE &&
-	       op != DW_OP_EXEC;
+	return op != DW_OP_WRITE && op != DW_OP_TRUNCATE && op != DW_OP_FALLOCATE;
 }
 
+/* Executions of files of the image are counted too, so they are no events of the layer. */
 static void emit_file_events(struct metrics *m, const struct scraped_container *s)
 {
 	for (int op = DW_OP_INVALID + 1; op < DW_OP_MAX; op++) {
 		uint64_t count = s->c->counters.ops[op] + s->c->derived_ops[op];
 
+		if (op == DW_OP_EXEC)
+			continue;
 		if (count || view_sees(s->probe, s->c, sight_of_op(op)) ||
 		    (s->probe && s->c->tree && is_derivable(op)))
 			metrics_u64_by(m, &s->labels, "op", event_op_name(op), count);

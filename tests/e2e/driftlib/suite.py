@@ -51,7 +51,10 @@ def shorten(value, size=400):
 
 
 def eventually(probe, timeout, what="condition"):
-    """Call probe until it is true; its last answer or failure is the reason given."""
+    """Call probe until it is true; its last answer or failure is the reason given.
+
+    what is a text, or a function that is called for one when it has not come true.
+    """
     deadline = time.monotonic() + timeout
     pause, last = 0.002, None
     while True:
@@ -62,6 +65,7 @@ def eventually(probe, timeout, what="condition"):
         except Failure as e:
             last = e
         if time.monotonic() > deadline:
+            what = what() if callable(what) else what
             raise Failure(f"{what}: not within {timeout} s; last: {shorten(last)}")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * test_bpf_places.c - whose a write is: by where it lands, whoever makes it.
+ */
+#include "lab.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CGROUP "driftwatch-test"
+
+static enum probe_tier tier_under_test;
+
+static void write_to(const char *path, size_t len)
+{
+	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
+	char *buf = calloc(1, len);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, buf, len), len);
+	free(buf);
+	close(fd);
+}
+
+/* Where cgroup v2 is mounted; skips the test when it is not. */
+static const char *cgroup_root(void)
+{
+	if (!access("/sys/fs/cgroup/unified/cgroup.procs", W_OK))
+		return "/sys/fs/cgroup/unified";
+	if (!access("/sys/fs/cgroup/cgroup.procs", W_OK))
+		return "/sys/fs/cgroup";
+	skip();
+	return NULL;
+}
+
+/* Run @fn in a child that sits in @cgroup (below the root), then wait for it. */
+static void in_cgroup(const char *cgroup, void (*fn)(struct lab *), struct lab *lab)
+{
+	char path[256];
+	pid_t pid;
+	int status;
+
+	snprintf(path, sizeof(path), "%s/%s/cgroup.procs", cgroup_root(), cgroup);
+	pid = fork();
+	if (!pid) {
+		int fd = open(path, O_WRONLY);
+
+		if (fd < 0 || write(fd, "0", 1) != 1)
+			_exit(1);
+		close(fd);
+		fn(lab);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void make_cgroups(const struct lab *lab)
+{
+	char path[256];
+
+	(void)lab;
+	snprintf(path, sizeof(path), "%s/" CGROUP, cgroup_root());
+	mkdir(path, 0755);
+	assert_int_equal(probe_set_cgroup(lab->probe, lab_ino(path), LAB_CONTAINER), 0);
+	snprintf(path, sizeof(path), "%s/" CGROUP "/nested", cgroup_root());
+	mkdir(path, 0755);
+}
+
+static void remove_cgroups(void)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/" CGROUP "/nested", cgroup_root());
+	rmdir(path);
+	snprintf(path, sizeof(path), "%s/" CGROUP, cgroup_root());
+	rmdir(path);
+}
+
+static void expect_target(const struct lab *lab, enum dw_target target, uint64_t calls,
+			  uint64_t bytes)
+{
+	struct dw_counters c = lab_counted(lab);
+
+	assert_int_equal(c.write_bytes[target], bytes);
+	assert_int_equal(c.write_calls[target], calls);
+}
+
+static void the_host_writing_into_the_layer_counts(void **state)
+{
+	struct lab *lab = *state;
+
+	if (tier_under_test == PROBE_TIER_SYSCALL) /* sees it as a file of the host */
+		skip();
+	write_to(lab_upper_path(lab, "by_hand"), 11);
+	lab_expect(lab, 1, 11);
+}
+
+static void the_host_writing_elsewhere_does_not(void **state)
+{
+	struct lab *lab = *state;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/elsewhere", lab->dir);
+	write_to(path, 12);
+	lab_expect(lab, 0, 0);
+	expect_target(lab, DW_TARGET_OTHER, 0, 0);
+}
+
+static void write_on_the_host(struct lab *lab)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/outside", lab->dir);
+	write_to(path, 13);
+}
+
+static void a_container_writing_on_the_host_is_told_apart(void **state)
+{
+	struct lab *lab = *state;
+
+	make_cgroups(lab);
+	in_cgroup(CGROUP, write_on_the_host, lab);
+	expect_target(lab, DW_TARGET_OTHER, 1, 13);
+	lab_expect(lab, 0, 0);
+}
+
+static void a_nested_cgroup_belongs_to_the_container(void **state)
+{
+	struct lab *lab = *state;
+
+	make_cgroups(lab);
+	in_cgroup(CGROUP "/nested", write_on_the_host, lab);
+	expect_target(lab, DW_TARGET_OTHER, 1, 13);
+}
+
+static void write_in_volume(struct lab *lab)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/volume/file", lab->dir);
+	write_to(path, 14);
+}
+
+static void a_volume_belongs_to_whom_writes(void **state)
+{
+	struct lab *lab = *state;
+	char path[128];
+
+	make_cgroups(lab);
+	snprintf(path, sizeof(path), "%s/volume", lab->dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(probe_set_root(lab->probe, lab_dev(path), lab_ino(path), 0,
+					DW_ROOT_VOLUME),
+			 0);
+	write_in_volume(lab); /* the host's */
+	expect_target(lab, DW_TARGET_VOLUME, 0, 0);
+	in_cgroup(CGROUP, write_in_volume, lab);
+	expect_target(lab, DW_TARGET_VOLUME, 1, 14);
+}
+
+static void write_single_file(struct lab *lab)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/hosts", lab->dir);
+	write_to(path, 15);
+}
+
+static void a_single_file_can_be_a_volume(void **state)
+{
+	struct lab *lab = *state;
+	char path[128];
+
+	make_cgroups(lab);
+	snprintf(path, sizeof(path), "%s/hosts", lab->dir);
+	write_to(path, 1);
+	assert_int_equal(probe_set_root(lab->probe, lab_dev(path), lab_ino(path), 0,
+					DW_ROOT_VOLUME),
+			 0);
+	in_cgroup(CGROUP, write_single_file, lab);
+	expect_target(lab, DW_TARGET_VOLUME, 1, 15);
+}
+
+static void write_in_shm(struct lab *lab)
+{
+	(void)lab;
+	write_to("/dev/shm/driftwatch-test", 16);
+	unlink("/dev/shm/driftwatch-test");
+}
+
+static void a_tmpfs_is_told_apart(void **state)
+{
+	struct lab *lab = *state;
+
+	if (!probe_sees(lab->probe, PROBE_SEES_TMPFS_WRITES))
+		skip();
+	make_cgroups(lab);
+	in_cgroup(CGROUP, write_in_shm, lab);
+	expect_target(lab, DW_TARGET_TMPFS, 1, 16);
+}
+
+static void a_file_follows_where_it_is_moved(void **state)
+{
+	struct lab *lab = *state;
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/moving", lab->dir);
+	if (tier_under_test == PROBE_TIER_SYSCALL)
+		skip();
+	fd = open(path, O_CREAT | O_WRONLY, 0644);
+	assert_int_equal(write(fd, "x", 1), 1);
+	lab_expect(lab, 0, 0);
+	assert_int_equal(rename(path, lab_upper_path(lab, "moving")), 0);
+	usleep(1300000); /* a verdict is kept for a second; there is no event to wait for */
+	assert_int_equal(write(fd, "xy", 2), 2);
+	close(fd);
+	lab_expect(lab, 1, 2);
+}
+
+/* --- containers that nobody has told of yet --- */
+
+static void write_as_stranger(struct lab *lab)
+{
+	if (chroot(lab->merged) || chdir("/"))
+		_exit(2);
+	write_to("/stranger", 100);
+	write_to("/stranger", 100);
+}
+
+struct found {
+	struct probe *probe;
+	uint32_t overlay_dev;
+	uint64_t calls, bytes;
+	int sights;
+};
+
+static void sum_provisional(const struct dw_file_key *key, const struct dw_file_stats *stats,
+			    void *arg)
+{
+	struct found *f = arg;
+
+	(void)key;
+	if (stats->container || stats->overlay_dev != f->overlay_dev)
+		return;
+	f->calls += stats->calls;
+	f->bytes += stats->bytes;
+}
+
+static void count_sights(const struct probe_record *record, void *arg)
+{
+	struct found *f = arg;
+
+	if (record->type == DW_RECORD_SIGHT && record->sight->overlay_dev == f->overlay_dev)
+		f->sights++;
+}
+
+static void an_unknown_container_is_sighted_and_adopted(void **state)
+{
+	struct lab *lab = *state;
+	struct found f = {.probe = lab->probe, .overlay_dev = lab->overlay_dev};
+	pid_t pid;
+	int status;
+
+	probe_clear_overlay(lab->probe, lab->overlay_dev);
+	probe_clear_root(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper));
+	pid = fork();
+	if (!pid) {
+		write_as_stranger(lab);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	while (probe_drain(lab->probe, 100, count_sights, &f) > 0)
+		;
+	assert_int_equal(f.sights, 1);
+
+	assert_int_equal(probe_set_root(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper),
+					LAB_CONTAINER, DW_ROOT_UPPER),
+			 0);
+	assert_int_equal(probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER), 0);
+	if (tier_under_test == PROBE_TIER_SYSCALL) {
+		assert_int_equal(probe_adopt_provisional(lab->probe, lab->overlay_dev, LAB_CONTAINER),
+				 0);
+	} else {
+		probe_drain_files(lab->probe, sum_provisional, &f);
+		probe_add_counts(lab->probe, LAB_CONTAINER, DW_TARGET_LAYER, f.calls, f.bytes);
+	}
+	lab_expect(lab, 2, 200);
+}
+
+/* --- bounds --- */
+
+static void a_full_table_of_files_keeps_the_totals(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_options options = {.tier = tier_under_test, .max_files = 16};
+	struct dw_counters c;
+	char name[16];
+	int i;
+
+	lab->probe = probe_close(lab->probe, false);
+	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
+	probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER);
+	probe_set_root(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER,
+		       DW_ROOT_UPPER);
+	lab_mark(lab);
+	for (i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		write_to(lab_path(lab, name), 7);
+	}
+	lab_expect(lab, 200, 1400);
+	write_to(lab_path(lab, "last"), 7);
+	c = lab_counted(lab);
+	assert_in_range(c.files_unlisted, 1, 200);
+}
+
+static void a_full_ring_is_counted(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_options options = {.tier = tier_under_test, .ring_bytes = 4096};
+	struct probe_health h;
+	struct dw_counters c;
+	char name[16];
+	int i;
+
+	lab->probe = probe_close(lab->probe, false);
+	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
+	probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER);
+	probe_set_root(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER,
+		       DW_ROOT_UPPER);
+	lab_mark(lab);
+	for (i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "r%d", i);
+		write_to(lab_path(lab, name), 7);
+	}
+	lab_expect(lab, 100, 700);
+	c = lab_counted(lab);
+	assert_true(c.records > 0);
+	assert_true(c.records_lost > 0);
+	assert_true(c.records + c.records_lost >= 100);
+	assert_int_equal(probe_read_health(lab->probe, &h), 0);
+	assert_true(h.records_lost >= c.records_lost);
+}
+
+static int open_lab(void **state)
+{
+	*state = lab_open(LAB_ROOT_FS, 0, tier_under_test);
+	return 0;
+}
+
+static int close_lab(void **state)
+{
+	lab_close(*state);
+	remove_cgroups();
+	return 0;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, open_lab, close_lab)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_host_writing_into_the_layer_counts),
+		TEST(the_host_writing_elsewhere_does_not),
+		TEST(a_container_writing_on_the_host_is_told_apart),
+		TEST(a_nested_cgroup_belongs_to_the_container),
+		TEST(a_volume_belongs_to_whom_writes),
+		TEST(a_single_file_can_be_a_volume),
+		TEST(a_tmpfs_is_told_apart),
+		TEST(a_file_follows_where_it_is_moved),
+		TEST(an_unknown_container_is_sighted_and_adopted),
+		TEST(a_full_table_of_files_keeps_the_totals),
+		TEST(a_full_ring_is_counted),
+	};
+	int failed;
+
+	tier_under_test = PROBE_TIER_FS;
+	failed = cmocka_run_group_tests_name("tier fs", tests, NULL, NULL);
+	tier_under_test = PROBE_TIER_SYSCALL;
+	return failed + cmocka_run_group_tests_name("tier syscall", tests, NULL, NULL);
+}
