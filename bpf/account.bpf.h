@@ -298,14 +298,13 @@ static __always_inline void slot_done(struct dw_slot *slot, __u32 index)
  */
 static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 {
-	struct task_struct *task = current_task();
-	__u64 cgroup_id = task_cgroup_id(task);
+	__u64 cgroup_id = bpf_get_current_cgroup_id();
 	struct dw_slot *slot;
 	struct file_id file;
 	__u32 index, verdict;
 	bool is_first;
 
-	file_id_load(dir, &file);
+	file_id_read(dir, &file);
 	slot = slot_get(&file, cgroup_id, JUDGE_DIR, &index, &is_first);
 	if (!slot) {
 		count_lost_run();

@@ -50,9 +50,9 @@ static __always_inline void dirty_record(const struct dw_inode *key, const struc
 	r.ino = key->ino;
 	r.dev = key->dev;
 	r.writer = writer;
-	r.cgroup_id = task_cgroup_id(task);
-	r.tgid = TASK_LOAD(task, tgid);
-	r.uid = TASK_LOAD(task, cred, uid.val);
+	r.cgroup_id = bpf_get_current_cgroup_id();
+	r.tgid = BPF_CORE_READ(task, tgid);
+	r.uid = BPF_CORE_READ(task, cred, uid.val);
 	bpf_get_current_comm(r.comm, sizeof(r.comm));
 	if (!bpf_ringbuf_output(&dirty_ring, &r, sizeof(r), 0))
 		return;

@@ -18,7 +18,8 @@
 #include "path.bpf.h"
 #include "task.bpf.h"
 
-#define MAX_CPUS 512 /* whose counters a record adds up */
+#define CPU_STEP 16  /* processors whose counters one call adds up */
+#define CPU_STEPS 64 /* calls, at most */
 
 /* What a record of an operation says; the rest is the running task's. */
 struct op_info {
@@ -82,32 +83,54 @@ static __always_inline void record_lost(dw_container_t container)
 		count(&c->records_lost, 1);
 }
 
-/* Running totals of the container's layer over all CPUs. */
-static __always_inline void record_totals(struct dw_op_record *r)
+#ifndef DW_OLD_KERNEL
+/*
+ * Add the layer's counters of CPU_STEP processors, from @cpu on, to the record in
+ * scratch @which. Returns whether there may be more of them.
+ */
+__weak __noinline int totals_add(__u32 which, __u32 cpu)
+{
+	struct scratch *s = scratch_number(which);
+	struct dw_op_record *r;
+	struct dw_counters *c;
+	int i;
+
+	if (!s)
+		return 0;
+	r = (struct dw_op_record *)s->record;
+	for (i = 0; i < CPU_STEP; i++) {
+		dw_container_t container = r->container;
+
+		c = bpf_map_lookup_percpu_elem(&counters, &container, cpu + i);
+		if (!c)
+			return 0;
+		r->total_calls += c->write_calls[DW_TARGET_LAYER];
+		r->total_bytes += c->write_bytes[DW_TARGET_LAYER];
+	}
+	return 1;
+}
+#endif
+
+/* Running totals of the container's layer: over all CPUs where the kernel can tell them. */
+static __always_inline void record_totals(struct scratch *s, struct dw_op_record *r)
 {
 	struct dw_counters *c;
-	__u32 cpu;
+	__u32 step;
 
-#ifdef DW_OLD_KERNEL
+#ifndef DW_OLD_KERNEL
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_map_lookup_percpu_elem)) {
+		for (step = 0; step < CPU_STEPS; step++)
+			if (!totals_add(s->busy, step * CPU_STEP))
+				break;
+		return;
+	}
+#endif
 	c = counters_of(r->container);
 	if (c) {
 		r->total_calls = c->write_calls[DW_TARGET_LAYER];
 		r->total_bytes = c->write_bytes[DW_TARGET_LAYER];
 	}
 	r->flags |= DW_RECORD_PARTIAL_TOTALS;
-#else
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_map_lookup_percpu_elem)) {
-		r->flags |= DW_RECORD_PARTIAL_TOTALS;
-		return;
-	}
-	for (cpu = 0; cpu < MAX_CPUS; cpu++) {
-		c = bpf_map_lookup_percpu_elem(&counters, &r->container, cpu);
-		if (!c)
-			break;
-		r->total_calls += c->write_calls[DW_TARGET_LAYER];
-		r->total_bytes += c->write_bytes[DW_TARGET_LAYER];
-	}
-#endif
 }
 
 static __always_inline void record_task(struct dw_op_record *r, bool is_async)
@@ -117,17 +140,19 @@ static __always_inline void record_task(struct dw_op_record *r, bool is_async)
 
 	if (is_async)
 		return;
-	r->tgid = TASK_LOAD(task, tgid);
-	r->uid = TASK_LOAD(task, cred, uid.val);
+	r->tgid = BPF_CORE_READ(task, tgid);
+	r->uid = BPF_CORE_READ(task, cred, uid.val);
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 	state = task_state(task, false);
 	if (is_runtime_comm(r->comm) ||
-	    (state && state->joined == 1 + TASK_LOAD(task, self_exec_id)))
+	    (state && state->joined == 1 + BPF_CORE_READ(task, self_exec_id)))
 		r->flags |= DW_RECORD_RUNTIME;
 }
 
-static __always_inline void record_fill(struct dw_op_record *r, const struct op_info *op)
+static __always_inline void record_fill(struct scratch *s, const struct op_info *op)
 {
+	struct dw_op_record *r = (struct dw_op_record *)s->record;
+
 	__builtin_memset(r, 0, sizeof(*r));
 	r->type = DW_RECORD_OP;
 	r->op = op->op;
@@ -144,7 +169,7 @@ static __always_inline void record_fill(struct dw_op_record *r, const struct op_
 	r->dev = op->dev;
 	r->gen = op->gen;
 	record_task(r, op->is_async);
-	record_totals(r);
+	record_totals(s, r);
 }
 
 /*
@@ -196,7 +221,7 @@ static __always_inline __u32 record_walk(struct scratch *s, __u32 at, __u64 dent
 	path_begin(s);
 	if (name)
 		path_prepend_name(s, name, name_len);
-	len = record_path(s, at, walk_path(s->busy, dentry, root));
+	len = record_path(s, at, path_walk(s, dentry, root));
 	count_path((struct dw_op_record *)s->record, s->flags);
 	return len;
 }
@@ -212,7 +237,7 @@ static __always_inline void emit_op(const struct op_info *op)
 		return;
 	}
 	r = (struct dw_op_record *)s->record;
-	record_fill(r, op);
+	record_fill(s, op);
 	record_root(r, op);
 	if (op->dentry)
 		len = record_walk(s, 0, op->dentry, (void *)op->name, op->name_len, op->root);
@@ -254,8 +279,8 @@ static __always_inline void emit_sight(__u32 overlay_dev)
 	r.type = DW_RECORD_SIGHT;
 	r.overlay_dev = overlay_dev;
 	r.boot_ns = now;
-	r.cgroup_id = task_cgroup_id(task);
-	r.tgid = TASK_LOAD(task, tgid);
+	r.cgroup_id = bpf_get_current_cgroup_id();
+	r.tgid = BPF_CORE_READ(task, tgid);
 	ring_put(0, &r, sizeof(r));
 }
 

@@ -42,7 +42,7 @@ static __always_inline void exec_fill(struct op_info *op, struct inode *inode)
 	op->ino = inode->i_ino;
 	op->gen = inode->i_generation;
 	op->dev = inode->i_sb->s_dev;
-	op->cgroup_id = task_cgroup_id(task);
+	op->cgroup_id = bpf_get_current_cgroup_id();
 	op->writer = writer_of(task, task_state(task, true));
 }
 
@@ -58,7 +58,7 @@ static __always_inline void emit_script(const struct op_info *op, const char *fi
 		return;
 	}
 	r = (struct dw_op_record *)s->record;
-	record_fill(r, op);
+	record_fill(s, op);
 	r->flags |= DW_RECORD_SCRIPT;
 	r->ino = 0;
 	r->gen = 0;

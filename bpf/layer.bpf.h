@@ -16,8 +16,8 @@
 #include "maps.bpf.h"
 #include "task.bpf.h"
 
-#define WALK_DEPTH 128
-#define WALK_ROUNDS 8 /* paths deeper than both multiplied belong to the writer's container */
+#define WALK_DEPTH 16
+#define WALK_ROUNDS 64 /* paths deeper than both multiplied belong to the writer's container */
 #define WALK_UNFINISHED 1
 
 /* What identifies a file; read once per event, directly or by probe reads. */

@@ -209,6 +209,8 @@ struct scratch {
 	__u64 busy;
 	__u32 flags; /* enum dw_record_flags, of the last walk */
 	__u32 off;   /* where the path of the last walk starts */
+	__u64 walk_dentry;
+	__u64 walk_mount;
 	char path[SCRATCH_PATH_SIZE]; /* a walk writes it from the end: [off, DW_PATH_MAX) */
 	struct dw_writer writer;
 	__u64 record[SCRATCH_RECORD_SIZE / 8]; /* struct dw_op_record and its paths */

@@ -17,8 +17,8 @@
 
 #include "maps.bpf.h"
 
-#define PATH_DEPTH 128
-#define EXE_DEPTH 48 /* components and mounts of an executable's path */
+#define PATH_STEP 16  /* components of a path put together by one call */
+#define PATH_STEPS 12 /* calls, at most */
 #define NAME_MASK 255
 
 #ifdef DW_OLD_KERNEL
@@ -121,27 +121,43 @@ static __always_inline __u32 path_end(struct scratch *s)
 }
 
 /*
- * Put the path of dentry @start below dentry @stop (0: below the super block's root)
- * before what stands in scratch @which since path_begin(). Returns where it starts.
- * Sets .flags when leading components are missing.
+ * Put up to PATH_STEP components of dentry @start, below dentry @stop (0: below the
+ * super block's root), before what stands in scratch @which. Returns the dentry to go
+ * on from, 0 when the path is complete or full. In steps, each verified once.
  */
-__weak __noinline __u32 walk_path(__u32 which, __u64 start, __u64 stop)
+__weak __noinline __u64 walk_path(__u32 which, __u64 start, __u64 stop)
 {
 	struct scratch *s = scratch_number(which);
 	struct dentry *dentry = (void *)start, *parent;
 	int i;
 
 	if (!s)
-		return DW_PATH_MAX;
-	for (i = 0; i < PATH_DEPTH; i++) {
+		return 0;
+	for (i = 0; i < PATH_STEP; i++) {
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if ((__u64)dentry == stop || parent == dentry)
-			return path_end(s);
-		if (!path_prepend(s, dentry))
-			break;
+			return 0;
+		if (!path_prepend(s, dentry)) {
+			s->flags = DW_RECORD_PATH_TRUNCATED;
+			return 0;
+		}
 		dentry = parent;
 	}
-	s->flags = DW_RECORD_PATH_TRUNCATED;
+	return (__u64)dentry;
+}
+
+/*
+ * Path of @dentry below @stop, before what stands in @s since path_begin(). Returns
+ * where it starts. Sets .flags when leading components are missing.
+ */
+static __always_inline __u32 path_walk(struct scratch *s, __u64 dentry, __u64 stop)
+{
+	int i;
+
+	for (i = 0; i < PATH_STEPS && dentry; i++)
+		dentry = walk_path(s->busy, dentry, stop);
+	if (dentry)
+		s->flags = DW_RECORD_PATH_TRUNCATED;
 	return path_end(s);
 }
 
@@ -152,48 +168,65 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 }
 
 /*
- * Path of the running task's executable into scratch @which, across mounts up to
- * the task's root: as the container sees it. Returns where it starts, DW_PATH_MAX
- * when there is none.
+ * Like walk_path(), from where .walk_dentry and .walk_mount of the scratch are up to
+ * the running task's root, across mounts. Returns whether there is more.
  */
-__weak __noinline __u32 walk_exe(__u32 which)
+__weak __noinline int walk_mounts(__u32 which)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct dentry *root = BPF_CORE_READ(task, fs, root.dentry);
+	struct dentry *root = BPF_CORE_READ(task, fs, root.dentry), *dentry, *parent;
 	struct scratch *s = scratch_number(which);
-	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
-	struct dentry *dentry = BPF_CORE_READ(exe, f_path.dentry), *parent;
-	struct mount *mount = mount_of(BPF_CORE_READ(exe, f_path.mnt)), *above;
+	struct mount *mount, *above;
 	int i;
 
-	if (!s || !exe)
-		return DW_PATH_MAX;
-	path_begin(s);
-	for (i = 0; i < EXE_DEPTH; i++) {
+	if (!s)
+		return 0;
+	for (i = 0; i < PATH_STEP; i++) {
+		dentry = (void *)s->walk_dentry;
+		mount = (void *)s->walk_mount;
 		if (dentry == root)
-			return path_end(s);
+			return 0;
 		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
 			above = BPF_CORE_READ(mount, mnt_parent);
 			if (above == mount)
-				return path_end(s);
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = above;
+				return 0;
+			s->walk_dentry = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
+			s->walk_mount = (__u64)above;
 			continue;
 		}
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if (parent == dentry)
-			return path_end(s);
-		if (!path_prepend(s, dentry))
-			break;
-		dentry = parent;
+			return 0;
+		if (!path_prepend(s, dentry)) {
+			s->flags = DW_RECORD_PATH_TRUNCATED;
+			return 0;
+		}
+		s->walk_dentry = (__u64)parent;
 	}
-	s->flags = DW_RECORD_PATH_TRUNCATED;
-	return path_end(s);
+	return 1;
 }
 
-static __always_inline __u32 exe_path(struct scratch *s)
+/*
+ * Path of the running task's executable, as its container sees it. Returns where it
+ * starts, DW_PATH_MAX when there is none.
+ */
+static __always_inline __u32 path_of_exe(struct scratch *s)
 {
-	return walk_exe(s->busy);
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	int i, more = 1;
+
+	s->flags = 0;
+	if (!exe)
+		return DW_PATH_MAX;
+	path_begin(s);
+	s->walk_dentry = (__u64)BPF_CORE_READ(exe, f_path.dentry);
+	s->walk_mount = (__u64)mount_of(BPF_CORE_READ(exe, f_path.mnt));
+	for (i = 0; i < PATH_STEPS && more; i++)
+		more = walk_mounts(s->busy);
+	if (more)
+		s->flags = DW_RECORD_PATH_TRUNCATED;
+	return path_end(s);
 }
 
 #endif /* PATH_BPF_H */

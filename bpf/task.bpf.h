@@ -2,8 +2,11 @@
 /*
  * task.bpf.h - the running task: its cgroup, its executable, its name as a writer.
  *
- * Fields of tasks are loaded directly, which costs nothing; before 5.11 there is
- * no typed pointer to the current task and each load is a call.
+ * What every write needs of a task is loaded directly (TASK_LOAD), which costs
+ * nothing when it runs; before 5.11 there is no typed pointer to the current task
+ * and each load is a call. What only a first write needs is read with
+ * BPF_CORE_READ: the verifier searches the kernel's BTF three times for every
+ * pointer that is loaded directly, and that is most of the time of loading.
  */
 #ifndef TASK_BPF_H
 #define TASK_BPF_H
@@ -47,9 +50,9 @@ static __always_inline __u64 task_cgroup_id(struct task_struct *task)
 /* s_dev of the overlay that is the root of @task, 0 when its root is something else. */
 static __always_inline __u32 task_root_overlay(struct task_struct *task)
 {
-	if (TASK_LOAD(task, fs, root.dentry, d_sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
+	if (BPF_CORE_READ(task, fs, root.dentry, d_sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
 		return 0;
-	return TASK_LOAD(task, fs, root.dentry, d_sb, s_dev);
+	return BPF_CORE_READ(task, fs, root.dentry, d_sb, s_dev);
 }
 
 static __always_inline struct dw_task *task_state(struct task_struct *task, bool create)
@@ -73,21 +76,21 @@ static __always_inline struct dw_task *task_state(struct task_struct *task, bool
 __weak __noinline __u32 current_container(void)
 {
 	struct task_struct *task = current_task();
-	struct cgroup *cgroup = TASK_LOAD(task, cgroups, dfl_cgrp);
+	struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
 	struct cgroup_subsys_state *css;
 	dw_container_t *container;
 	__u64 id;
 	int i;
 
 	for (i = 0; i < CGROUP_DEPTH; i++) {
-		id = TASK_LOAD(cgroup, kn, id);
+		id = BPF_CORE_READ(cgroup, kn, id);
 		container = bpf_map_lookup_elem(&cgroups, &id);
 		if (container)
 			return *container;
-		css = TASK_LOAD(cgroup, self.parent);
+		css = BPF_CORE_READ(cgroup, self.parent);
 		if (!css)
 			break;
-		cgroup = TASK_LOAD(css, cgroup);
+		cgroup = BPF_CORE_READ(css, cgroup);
 	}
 	return 0;
 }
@@ -110,7 +113,7 @@ static __always_inline bool is_runtime_comm(const char *comm)
 /* The pid as the container sees it: in the innermost of the task's pid namespaces. */
 static __always_inline __u32 task_vpid(struct task_struct *leader)
 {
-	struct pid *pid = TASK_LOAD(leader, thread_pid);
+	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
 	__u32 level = BPF_CORE_READ(pid, level);
 	struct upid upid = {};
 
@@ -122,24 +125,24 @@ static __always_inline __u32 task_vpid(struct task_struct *leader)
 
 static __always_inline void writer_describe(struct scratch *s, struct task_struct *task)
 {
-	struct task_struct *leader = TASK_LOAD(task, group_leader);
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 	struct dw_task *state = task_state(task, false);
 	struct dw_writer *w = &s->writer;
 	__u32 off, len;
 
 	__builtin_memset(w, 0, sizeof(*w));
 	w->start_boot_ns = BPF_CORE_READ(leader, start_boottime);
-	w->cgroup_id = task_cgroup_id(task);
-	w->tgid = TASK_LOAD(task, tgid);
+	w->cgroup_id = bpf_get_current_cgroup_id();
+	w->tgid = BPF_CORE_READ(task, tgid);
 	w->vpid = task_vpid(leader);
-	w->ppid = TASK_LOAD(task, real_parent, tgid);
-	w->uid = TASK_LOAD(task, cred, uid.val);
+	w->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	w->uid = BPF_CORE_READ(task, cred, uid.val);
 	bpf_get_current_comm(w->comm, sizeof(w->comm));
 	if (is_runtime_comm(w->comm) ||
-	    (state && state->joined == 1 + TASK_LOAD(task, self_exec_id)))
+	    (state && state->joined == 1 + BPF_CORE_READ(task, self_exec_id)))
 		w->flags |= DW_RECORD_RUNTIME;
 
-	off = exe_path(s);
+	off = path_of_exe(s);
 	w->flags |= s->flags & DW_RECORD_PATH_TRUNCATED;
 	len = DW_PATH_MAX - off;
 	if (len > DW_EXE_MAX) {

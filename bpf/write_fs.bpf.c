@@ -285,8 +285,8 @@ int BPF_PROG(on_dio_begin, struct kiocb *iocb, struct iov_iter *iter)
 
 	if (!S_ISREG(inode->i_mode) || !iter_is_source(iter))
 		return 0;
-	file_id_load(inode, &file);
-	cgroup_id = task_cgroup_id(task);
+	file_id_read(inode, &file);
+	cgroup_id = bpf_get_current_cgroup_id();
 	slot = slot_get(&file, cgroup_id, JUDGE_WALK, &index, &is_first);
 	if (!slot) {
 		count_lost_run();
@@ -316,7 +316,7 @@ static __always_inline void dio_count_async(struct inode *inode, const struct dw
 	bool is_first;
 	__u32 index;
 
-	file_id_load(inode, &file);
+	file_id_read(inode, &file);
 	slot = slot_take(file.ino, &index);
 	if (!slot) {
 		count_lost_run();

@@ -30,7 +30,7 @@ start_fake_agent() {
 # stdout's bytes in $scratch/out.
 # shellcheck disable=SC2034 # for those who source this
 run() {
-	"$driftwatch" "$@" > "$scratch/out" 2> "$scratch/err" </dev/null
+	timeout 60 "$driftwatch" "$@" > "$scratch/out" 2> "$scratch/err" </dev/null
 	status=$?
 	out=$(tr -d '\0' < "$scratch/out")
 	err=$(cat "$scratch/err")

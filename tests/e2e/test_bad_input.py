@@ -151,9 +151,9 @@ def missing_capabilities_end_with_exit_code_4(env):
     os.chmod(agent.dir, 0o777)
     command = [program, *agent.command()[1:]]
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    refused(env, ["CAP_"], command=[*nobody, *command], codes=(4,))
+    refused(env, ["capabilit"], command=[*nobody, *command], codes=(4,))
     bounded = ["setpriv", "--bounding-set", "-bpf,-perfmon,-sys_admin"]
-    refused(env, ["CAP_"], command=[*bounded, *command], codes=(4,))
+    refused(env, ["capabilit"], command=[*bounded, *command], codes=(4,))
 
 
 @suite.test

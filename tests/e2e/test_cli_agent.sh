@@ -208,7 +208,7 @@ end_test tail_ends_well_when_interrupted
 
 # It has nothing to print, so only the closed pipe can tell it.
 exec {keep}<> "$scratch/pipe"
-"$driftwatch" --socket "$socket" tail > "$scratch/pipe" 2> "$scratch/err" {keep}<&- &
+timeout 20 "$driftwatch" --socket "$socket" tail > "$scratch/pipe" 2> "$scratch/err" {keep}<&- &
 tail_pid=$!
 for _ in 1 2 3 4; do
 	read -r -t 20 line <&"$keep" || problems="no line within 20 s"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
+# timeout: 600
 # The drift that driftwatch run prints is what lies in the layer, no more and no less.
 # shellcheck source=tests/e2e/run_lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/run_lib.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# timeout: 300
+# timeout: 600
 # driftwatch run ends as docker run does: exit codes, signals, what is left running.
 # shellcheck source=tests/e2e/run_lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/run_lib.sh"

@@ -45,7 +45,7 @@ def a_container_started_after_the_agent_its_exec_and_restart(env):
                         container_id=c.id[:12], target="layer"), 100, "bytes")
     c.stop()
     c.start()
-    c.control.ask("op append")
+    c.control.ask("op creat_root")
     env.same(c)
 
 

@@ -108,6 +108,14 @@ for one_tier in ("fs", "syscall"):
 
 
 @suite.test
+def no_operation_was_told_that_nobody_did(env):
+    """/img/d is only ever copied up here; nobody renames or removes it."""
+    wrong = [(e["op"], e["file"]["path"]) for e in seen if e["type"] == "drift"
+             and e["file"]["path"] in ("/img", "/img/d") and e["op"] not in ("create", "write")]
+    check_equal(wrong, [], "events of directories that were only copied up")
+
+
+@suite.test
 def derived_operations_are_marked_derived_where_the_tier_has_no_hook(env):
     marked = {}
     for event in seen:

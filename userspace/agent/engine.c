@@ -123,6 +123,7 @@ struct engine *engine_close(struct engine *e, bool keep_pins)
 
 	if (!e)
 		return NULL;
+	e->keeps_pins = keep_pins;
 	if (e->ledger)
 		engine_state_close(e);
 	while (e->ledger && ledger_foreach(e->ledger, forget_one, &t))

@@ -147,7 +147,7 @@ static void set_roots(struct engine *e, struct track *t, const struct container_
 
 void engine_detach(struct engine *e, struct track *t)
 {
-	if (!e->probe)
+	if (!e->probe || e->keeps_pins)
 		return;
 	set_overlay(e, t, 0);
 	set_cgroups(e, t, NULL, 0);

@@ -74,10 +74,13 @@ static void gather(const struct dw_file_key *key, const struct dw_file_stats *s,
 
 	if (!f)
 		return;
+	if (f->container && s->container && f->container != s->container)
+		f->bytes = f->calls = 0; /* the number of a dead container's file, used again */
 	f->new_bytes += s->bytes;
 	f->new_calls += s->calls;
 	f->container = s->container;
 	f->target = s->target;
+	f->overlay_dev = s->overlay_dev;
 	if (s->first_boot_ns && (!f->first_boot_ns || s->first_boot_ns < f->first_boot_ns)) {
 		f->first_boot_ns = s->first_boot_ns;
 		f->first_writer = s->first_writer;
@@ -88,13 +91,24 @@ static void gather(const struct dw_file_key *key, const struct dw_file_stats *s,
 	}
 }
 
+/* Of files written before the container was known, the overlay tells whose they are. */
+static struct track *track_of(const struct engine *e, const struct folded *f)
+{
+	if (f->container || !f->overlay_dev)
+		return engine_track_of_slot(e, f->container);
+	for (size_t slot = 1; slot < e->slots_len; slot++)
+		if (e->by_slot[slot] && e->by_slot[slot]->overlay_dev == f->overlay_dev)
+			return e->by_slot[slot];
+	return NULL;
+}
+
 static struct tree_node *node_of(const struct engine *e, const struct track *t,
 				 const struct folded *f)
 {
 	struct dw_inode key = {.ino = f->key.ino, .dev = f->key.dev};
 	struct alias *a;
 
-	if (!t || !t->c->tree || f->target != DW_TARGET_LAYER)
+	if (!t || !t->c->tree || (f->container && f->target != DW_TARGET_LAYER))
 		return NULL;
 	if (f->key.dev == tree_dev(t->c->tree))
 		return tree_find_ino(t->c->tree, f->key.ino);
@@ -156,7 +170,7 @@ static bool is_of_earlier_file(const struct tree_node *node, const struct folded
  */
 static void fold_one(struct engine *e, struct folded *f, bool drained)
 {
-	struct track *t = engine_track_of_slot(e, f->container);
+	struct track *t = track_of(e, f);
 	struct tree_node *node = node_of(e, t, f);
 	uint64_t total_bytes = f->new_bytes, total_calls = f->new_calls;
 
@@ -167,6 +181,9 @@ static void fold_one(struct engine *e, struct folded *f, bool drained)
 		struct tree_cause last = cause_of(e, f->last_writer, f->last_boot_ns);
 
 		tree_node_add_writes(node, f->new_bytes, f->new_calls, &first, &last);
+		if (!f->container) /* the kernel has not counted it for anybody */
+			probe_add_counts(e->probe, t->c->slot, DW_TARGET_LAYER, f->new_calls,
+					 f->new_bytes);
 		if (engine_has_raw_subscriber(e))
 			emit_burst(e, t, node, f, &last);
 		f->bytes = total_bytes;
@@ -203,6 +220,25 @@ void engine_drain_files(struct engine *e)
 	fold_all(e, true);
 }
 
+/*
+ * Entries of the time before the container was known hold their files back: moved out
+ * of the kernel once, later writes are listed under the container.
+ */
+void engine_adopt_files(struct engine *e, const struct track *t)
+{
+	struct folded *f, *next;
+
+	if (!e->probe || !t->overlay_dev)
+		return;
+	engine_fold_files(e);
+	HASH_ITER (hh, e->folded, f, next) {
+		if (f->container || f->overlay_dev != t->overlay_dev)
+			continue;
+		engine_drain_files(e);
+		return;
+	}
+}
+
 void engine_refresh_files(struct engine *e, struct ledger_container *c)
 {
 	(void)c; /* one pass over the kernel's map serves all */
@@ -220,7 +256,7 @@ void engine_forget_counts(struct engine *e, const struct track *t)
 	struct folded *f, *next;
 
 	HASH_ITER (hh, e->folded, f, next) {
-		if (engine_track_of_slot(e, f->container) != t)
+		if (!f->container || engine_track_of_slot(e, f->container) != t)
 			continue;
 		HASH_DEL(e->folded, f);
 		free(f);

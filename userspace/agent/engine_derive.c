@@ -84,7 +84,9 @@ enum dw_op engine_derive_op(const struct queued_change *c, unsigned explained)
 	if (c->info.is_whiteout) {
 		bool is_new = c->bits & (TREE_CHANGE_APPEARED | TREE_CHANGE_WHITEOUT);
 
-		return is_new && !(explained & removals) ? DW_OP_UNLINK : DW_OP_INVALID;
+		if (!is_new || explained & removals)
+			return DW_OP_INVALID;
+		return c->lower_is_dir ? DW_OP_RMDIR : DW_OP_UNLINK;
 	}
 	if (c->bits & TREE_CHANGE_VANISHED) {
 		if (explained & removals)

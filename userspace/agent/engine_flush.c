@@ -124,7 +124,8 @@ void engine_on_tree_change(const struct tree_change *change, void *arg)
 	q->before = change->before;
 	q->cause = change->cause;
 	tree_node_info(change->node, &q->info);
-	q->after = q->info.verdict;
+	q->after = change->bits & TREE_CHANGE_VANISHED ? TREE_NONE : q->info.verdict;
+	q->lower_is_dir = q->info.is_whiteout && S_ISDIR(tree_node_lower_mode(change->node));
 	tree_node_path(change->node, &path);
 	q->path_len = path.len;
 	q->path = strbuf_take(&path);

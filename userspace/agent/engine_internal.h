@@ -87,6 +87,7 @@ struct queued_change {
 	struct track *track;
 	unsigned bits;
 	enum tree_verdict before, after;
+	bool lower_is_dir; /* of a whiteout: what it hides */
 	struct tree_node_info info;
 	char *path;
 	size_t path_len;
@@ -126,8 +127,9 @@ struct folded {
 	uint64_t bytes, calls;
 	uint64_t first_boot_ns, last_boot_ns;
 	uint64_t first_writer, last_writer; /* the kernel's numbers */
-	dw_container_t container;
+	dw_container_t container; /* 0: written before anybody knew whose overlay_dev is */
 	uint32_t target;
+	uint32_t overlay_dev;
 	uint64_t new_bytes, new_calls; /* not folded in yet */
 	UT_hash_handle hh;
 };
@@ -156,6 +158,7 @@ struct engine {
 	uint64_t flush_at_ns; /* monotonic; 0: no records wait */
 	uint64_t housekeeping_ns;
 	bool started, ready;
+	bool keeps_pins; /* closing: the kernel side goes on counting */
 
 	struct track **by_slot; /* [slots_len] */
 	size_t slots_len;
@@ -244,6 +247,7 @@ enum dw_op engine_derive_op(const struct queued_change *change, unsigned explain
 void engine_fold_files(struct engine *e);
 void engine_drain_files(struct engine *e);
 void engine_emit_bursts(struct engine *e);
+void engine_adopt_files(struct engine *e, const struct track *t); /* after its first scan */
 void engine_note_exec(struct engine *e, struct track *t, const struct queued_op *op);
 void engine_count_execs(struct engine *e, struct track *t);
 void engine_forget_counts(struct engine *e, const struct track *t);

@@ -99,6 +99,18 @@ static void flush(struct engine *e)
 	engine_arm_probe(e, true);
 }
 
+/* Drift that is older than the agent: when it last changed, the layer tells. */
+static void note_earlier_drift(struct ledger_container *c)
+{
+	struct tree_counts counts;
+
+	if (!c->tree || c->last_drift_wall_ns)
+		return;
+	tree_counts(c->tree, &counts);
+	if (counts.added + counts.modified + counts.deleted)
+		c->last_drift_wall_ns = counts.last_change_wall_ns;
+}
+
 static int check_read(struct ledger_container *c, void *arg)
 {
 	struct track *t = c->engine_data;
@@ -106,7 +118,9 @@ static int check_read(struct ledger_container *c, void *arg)
 
 	if (!t->first_scan_done && (!c->tree || !t->work_due_ns || tree_is_complete(c->tree))) {
 		t->first_scan_done = true;
+		engine_adopt_files(t->engine, t);
 		engine_state_restore(t->engine, t);
+		note_earlier_drift(c);
 	}
 	if (!t->first_scan_done)
 		*all_read = false;

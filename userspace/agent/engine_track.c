@@ -96,7 +96,7 @@ static void unwatch(void *arg, uint32_t dev, uint64_t ino, long slot)
 {
 	struct track *t = arg;
 
-	if (t->engine->probe)
+	if (t->engine->probe && !t->engine->keeps_pins)
 		probe_unwatch(t->engine->probe, dev, ino, slot);
 }
 
@@ -250,8 +250,9 @@ static void untrack(struct engine *e, struct track *t)
 	engine_fold_files(e);
 	c->removed_wall_ns = clock_wall_ns();
 	c->meta->state = CONTAINER_REMOVED;
+	engine_flush_events(e);
 	if (c->tree)
-		tree_set_mounted(c->tree, false);
+		tree_freeze(c->tree);
 	engine_detach(e, t);
 	announce_state(e, t);
 	announce(e, t, EVENT_CONTAINER_REMOVE);

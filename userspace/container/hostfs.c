@@ -114,6 +114,18 @@ int hostfs_stat(const struct hostfs *fs, const char *path, struct stat *ret)
 	return fstat(fd, ret) < 0 ? -errno : 0;
 }
 
+int hostfs_identify(int fd, uint32_t *ret_dev, uint64_t *ret_ino)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_INO, &stx) <
+	    0)
+		return -errno;
+	*ret_dev = stx.stx_dev_major << 20 | stx.stx_dev_minor;
+	*ret_ino = stx.stx_ino;
+	return 0;
+}
+
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
 	hash ^= value;

@@ -41,6 +41,12 @@ int hostfs_read(const struct hostfs *fs, const char *path, size_t max_bytes, str
 int hostfs_stat(const struct hostfs *fs, const char *path, struct stat *ret);
 
 /*
+ * Device (kernel dev_t) and inode behind an fd, without asking whoever serves the file
+ * system: a FUSE server of a container may never answer. 0 or -errno.
+ */
+int hostfs_identify(int fd, uint32_t *ret_dev, uint64_t *ret_ino);
+
+/*
  * A number that changes when the file does; 0 when there is none. Of several files,
  * fold the next into @stamp.
  */

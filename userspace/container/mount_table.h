@@ -29,9 +29,9 @@ struct super {
 	size_t points_known; /* how many of them the owner was asked about */
 	unsigned tries;	     /* how often its owner was looked for */
 	bool is_seen;
-	bool is_ignored; /* no container's: image building and unpacking */
-	bool is_private; /* not in the host's mountinfo; lives as long as @pid */
-	pid_t pid;
+	bool is_ignored;     /* no container's: image building and unpacking */
+	bool is_private;     /* not in the host's mountinfo; lives as long as @pid */
+	pid_t pid;	     /* 0: that one has ended */
 	struct entry *entry; /* the container it belongs to; NULL: a candidate */
 };
 

@@ -188,8 +188,10 @@ int registry_tick(struct registry *r)
 		mounts_resolve_candidates(r);
 		look_at_ends(r);
 	}
-	if (full)
+	if (full) {
+		sources_prune(r);
 		r->next_full_ns = now + FULL_LOOK_NS;
+	}
 	registry_flush(r);
 	return err;
 }

@@ -189,6 +189,7 @@ void registry_flush(struct registry *r)
 
 	if (!r->is_scanned || r->is_flushing)
 		return;
+	mounts_drop_dead(r);
 	while ((e = r->touched)) {
 		r->touched = e->next_touched;
 		e->next_touched = NULL;

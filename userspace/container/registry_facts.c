@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "container/registry_internal.h"
 
 static char *facts_name(const struct source *s, const char *key)
@@ -81,17 +80,19 @@ static void link_to_entry(struct registry *r, struct facts *f, struct entry *e)
 }
 
 /* Device and inode of the volumes, while the container is not running yet. */
-static void stat_mounts(const struct registry *r, struct container *said)
+static void identify_mounts(struct registry *r, struct container *said)
 {
-	struct container_mount *m;
-	struct stat st;
+	const struct host_mounts *host = said->mounts_len ? registry_host_mounts(r) : NULL;
 
 	for (size_t i = 0; i < said->mounts_len; i++) {
-		m = &said->mounts[i];
-		if (!m->source || m->root_ino || hostfs_stat(&r->fs, m->source, &st))
+		struct container_mount *m = &said->mounts[i];
+		auto_close int fd = -1;
+
+		if (!m->source || m->root_ino || host_mounts_is_remote(host, m->source))
 			continue;
-		m->dev = file_kernel_dev(st.st_dev);
-		m->root_ino = st.st_ino;
+		fd = hostfs_open(&r->fs, m->source, O_PATH);
+		if (fd >= 0)
+			hostfs_identify(fd, &m->dev, &m->root_ino);
 	}
 }
 
@@ -112,7 +113,7 @@ int facts_put(struct registry *r, struct source *s, const char *key, enum facts_
 		return -ENOMEM;
 	}
 	if (said) {
-		stat_mounts(r, said);
+		identify_mounts(r, said);
 		container_free(f->said);
 		f->said = said;
 		if (f->entry != e) {

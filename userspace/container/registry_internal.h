@@ -107,7 +107,8 @@ struct registry {
 	char *cgroup_root; /* host path of the v2 hierarchy; NULL: there is none */
 	bool is_scanned;   /* registry_scan() was called: reporting is on */
 	bool is_flushing;
-	uint64_t next_second_ns, next_full_ns;
+	bool has_dead_mounts;
+	uint64_t next_second_ns, next_full_ns, last_sight_ns;
 	uint64_t refused; /* entries beyond ENTRIES_MAX */
 };
 
@@ -139,6 +140,8 @@ void source_discovered(void *arg, const char *kind, const char *root, const char
 void source_refresh(struct registry *r, struct source *s, const char *key);
 void source_look(struct registry *r, struct source *s); /* list and read all of it */
 void sources_look(struct registry *r, bool all);	/* all, or those not readable so far */
+/* After a full look: forget directories of runtimes that are gone. */
+void sources_prune(struct registry *r);
 void sources_refresh_id(struct registry *r, const char *id);
 void sources_done(struct registry *r);
 
@@ -154,8 +157,10 @@ void mounts_attach(struct registry *r, struct super *s, struct entry *e);
 void mounts_claim(struct registry *r, struct entry *e);
 /* Give @s to the container that has its upper directory. False: there is none. */
 bool mounts_resolve_by_upper(struct registry *r, struct super *s);
-/* Drop what only an ended task saw. */
-void mounts_drop_private(struct registry *r, struct super *s);
+/* Drop what only tasks saw that have ended. */
+void mounts_drop_dead(struct registry *r);
+/* The host's own mounts, as of the last change. Never NULL. */
+const struct host_mounts *registry_host_mounts(struct registry *r);
 /* Try again to find owners of candidates. */
 void mounts_resolve_candidates(struct registry *r);
 

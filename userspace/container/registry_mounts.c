@@ -187,8 +187,8 @@ void mounts_claim(struct registry *r, struct entry *e)
 	const char *rootfs = e->super ? NULL : rootfs_of(e);
 	struct super *s = rootfs ? mount_table_find_point(&r->mounts, rootfs) : NULL;
 
-	/* A layer used again under another id is the new one's, when the old one ended. */
-	if (s && (!s->entry || (!s->entry->task_alive && !s->entry->facts)))
+	/* Also from one that had only been guessed, or whose files are gone. */
+	if (s && (!s->entry || !s->entry->facts))
 		mounts_attach(r, s, e);
 	else if (rootfs)
 		entry_retry(e);
@@ -266,11 +266,18 @@ void mounts_resolve_candidates(struct registry *r)
 	}
 }
 
-void mounts_drop_private(struct registry *r, struct super *s)
+void mounts_drop_dead(struct registry *r)
 {
 	struct mount_table_events events = {on_mounted, on_unmounted, r};
+	struct super *s, *next;
 
-	mount_table_drop(&r->mounts, s, &events);
+	if (!r->has_dead_mounts)
+		return;
+	r->has_dead_mounts = false;
+	HASH_ITER (hh, r->mounts.supers, s, next) {
+		if (s->is_private && !s->pid)
+			mount_table_drop(&r->mounts, s, &events);
+	}
 }
 
 int mounts_look(struct registry *r, bool force)
@@ -290,4 +297,16 @@ int mounts_look(struct registry *r, bool force)
 		source_set(&r->mount_error, strerror(-err));
 	}
 	return err;
+}
+
+const struct host_mounts *registry_host_mounts(struct registry *r)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	if (r->host_is_read)
+		return &r->host;
+	host_mounts_done(&r->host);
+	if (!watch_read_mounts(r->watch, &text) && text.len)
+		r->host_is_read = !host_mounts_parse(text.data, &r->host);
+	return &r->host;
 }

@@ -8,6 +8,8 @@
 
 #include "container/registry_internal.h"
 
+#define MISSES_MAX 4 /* full looks before a root that a command line told is dropped */
+
 static const struct source_ops *const all_ops[] = {
 	&docker_source_ops, &podman_source_ops, &containerd_source_ops, &oci_source_ops,
 	&lxc_source_ops,    &nspawn_source_ops, &sandbox_source_ops,
@@ -53,6 +55,7 @@ static struct source *source_new(struct registry *r, const struct source_ops *op
 		return NULL;
 	s->ops = ops;
 	s->fs = &r->fs;
+	s->is_kept = !strcmp(found_by, "default") || !strcmp(found_by, "option");
 	s->discover = source_discovered;
 	s->discover_arg = r;
 	s->found_by = strdup(found_by);
@@ -224,6 +227,33 @@ void sources_look(struct registry *r, bool all)
 	}
 }
 
+static void source_free(struct registry *r, struct source *s)
+{
+	watch_forget_source(r->watch, s);
+	if (s->ops->done)
+		s->ops->done(s);
+	free(s->root);
+	free(s->found_by);
+	free(s->last_error);
+	free(s);
+	r->sources_len--;
+}
+
+void sources_prune(struct registry *r)
+{
+	struct source **at = &r->sources, *s;
+
+	while ((s = *at)) {
+		s->misses = s->readable || s->containers || s->is_kept ? 0 : s->misses + 1;
+		if (s->misses < MISSES_MAX) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		source_free(r, s);
+	}
+}
+
 void sources_refresh_id(struct registry *r, const char *id)
 {
 	struct entry *e = entry_find(r, id);
@@ -246,12 +276,7 @@ void sources_done(struct registry *r)
 
 	for (s = r->sources; s; s = next) {
 		next = s->next;
-		if (s->ops->done)
-			s->ops->done(s);
-		free(s->root);
-		free(s->found_by);
-		free(s->last_error);
-		free(s);
+		source_free(r, s);
 	}
 	r->sources = NULL;
 }

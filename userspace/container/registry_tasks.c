@@ -12,17 +12,7 @@
 #include "container/mountinfo.h"
 #include "container/registry_internal.h"
 
-static const struct host_mounts *host_mounts(struct registry *r)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-
-	if (r->host_is_read)
-		return &r->host;
-	host_mounts_done(&r->host);
-	if (!watch_read_mounts(r->watch, &text) && text.len)
-		r->host_is_read = !host_mounts_parse(text.data, &r->host);
-	return &r->host;
-}
+#define SIGHT_INTERVAL_NS (200 * NS_PER_MSEC)
 
 static bool lies_below(const char *path, const char *above)
 {
@@ -131,7 +121,7 @@ static void read_task(struct registry *r, struct entry *e, pid_t pid, uint64_t s
 		return;
 	task->pid = pid;
 	task->started_wall_ns = task_start_wall_ns(start);
-	if (task_read_mounts(&r->fs, pid, host_mounts(r), task, &entered)) {
+	if (task_read_mounts(&r->fs, pid, registry_host_mounts(r), task, &entered)) {
 		container_free(task);
 		entry_retry(e);
 		return;
@@ -180,8 +170,11 @@ static void task_ended(struct registry *r, struct entry *e)
 	e->retry_step = 0;
 	entry_retry(e);
 	entry_touch(r, e);
-	if (s && s->is_private && s->pid == e->looked_pid)
-		mounts_drop_private(r, s);
+	/* Not dropped here: we may be called from a walk over the table. */
+	if (s && s->is_private && s->pid == e->looked_pid) {
+		s->pid = 0;
+		r->has_dead_mounts = true;
+	}
 }
 
 void task_update(struct registry *r, struct entry *e)
@@ -244,12 +237,23 @@ static struct super *find_super(struct registry *r, pid_t pid, uint32_t overlay_
 	seen = s ? NULL : container_new("", NULL);
 	if (!seen)
 		return s;
-	if (!task_read_mounts(&r->fs, pid, host_mounts(r), seen, &entered) &&
+	if (!task_read_mounts(&r->fs, pid, registry_host_mounts(r), seen, &entered) &&
 	    seen->overlay.dev == overlay_dev && seen->overlay.upper &&
 	    !mountinfo_overlay_is_relative(&seen->overlay))
 		s = mount_table_add_private(&r->mounts, &seen->overlay, pid);
 	container_free(seen);
 	return s;
+}
+
+/* A state file that names its root may be there by now. Not for each of many tasks. */
+static void look_for_state(struct registry *r)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (now - r->last_sight_ns < SIGHT_INTERVAL_NS)
+		return;
+	r->last_sight_ns = now;
+	sources_look(r, true);
 }
 
 void task_sighted(struct registry *r, pid_t pid, uint32_t overlay_dev, uint64_t cgroup_id)
@@ -264,7 +268,7 @@ void task_sighted(struct registry *r, pid_t pid, uint32_t overlay_dev, uint64_t 
 		return;
 	cgroup = cgroup_of(r, pid, cgroup_id, &path);
 	if (!s->entry && !mounts_resolve_by_upper(r, s))
-		sources_look(r, true); /* a state file that names its root may be there by now */
+		look_for_state(r);
 	if (!s->entry) {
 		make_id(r, cgroup, s->overlay.upper, id, &runtime);
 		e = entry_get(r, id);

@@ -70,7 +70,8 @@ struct source {
 	char *root; /* canonical host path */
 	char *found_by;
 	bool readable;
-	bool seen; /* found in the current look */
+	bool is_kept;	 /* a default or an option: looked for for ever */
+	unsigned misses; /* full looks in a row that found nothing there */
 	unsigned containers;
 	uint64_t errors;
 	char *last_error;

@@ -76,12 +76,7 @@ static int open_root(const struct hostfs *fs, pid_t pid)
 int task_root_dev(const struct hostfs *fs, pid_t pid, uint32_t *ret)
 {
 	auto_close int fd = open_root(fs, pid);
-	struct stat st;
+	uint64_t ino;
 
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	*ret = file_kernel_dev(st.st_dev);
-	return 0;
+	return fd < 0 ? fd : hostfs_identify(fd, ret, &ino);
 }

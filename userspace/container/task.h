@@ -20,6 +20,7 @@
 struct host_mount {
 	uint32_t dev;
 	char *root, *mount_point;
+	bool is_remote; /* a server answers, or not: NFS, FUSE, … */
 };
 struct host_mounts {
 	struct host_mount *all;
@@ -27,6 +28,8 @@ struct host_mounts {
 };
 /* From the text of the host's mountinfo, which is cut up. 0 or -ENOMEM. */
 int host_mounts_parse(char *text, struct host_mounts *ret);
+/* True when @path lies on a file system whose server might not answer. */
+bool host_mounts_is_remote(const struct host_mounts *mounts, const char *path);
 void host_mounts_done(struct host_mounts *mounts);
 
 /* Start time of a process in clock ticks after boot. 0, -ENOENT, -EBADMSG. */

@@ -17,6 +17,17 @@
 
 #define HOST_MOUNTS_MAX 65536
 
+static bool is_remote(const char *type)
+{
+	static const char *const remote[] = {"fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs"};
+
+	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++) {
+		if (!strncmp(type, remote[i], strlen(remote[i])))
+			return true;
+	}
+	return false;
+}
+
 static int add_host_mount(const struct mountinfo_line *line, void *arg)
 {
 	struct host_mounts *mounts = arg;
@@ -32,7 +43,7 @@ static int add_host_mount(const struct mountinfo_line *line, void *arg)
 		mounts->all = grown;
 	}
 	m = &mounts->all[mounts->len];
-	*m = (struct host_mount){.dev = line->dev};
+	*m = (struct host_mount){.dev = line->dev, .is_remote = is_remote(line->type)};
 	m->root = strdup(line->root);
 	m->mount_point = strdup(line->mount_point);
 	mounts->len++;
@@ -72,6 +83,15 @@ static const char *below(const char *path, const char *prefix)
 	if (strncmp(path, prefix, len) != 0 || (path[len] && path[len] != '/'))
 		return NULL;
 	return path + len;
+}
+
+bool host_mounts_is_remote(const struct host_mounts *mounts, const char *path)
+{
+	for (size_t i = 0; i < mounts->len; i++) {
+		if (mounts->all[i].is_remote && below(path, mounts->all[i].mount_point))
+			return true;
+	}
+	return false;
 }
 
 static bool is_on_host(const struct host_mounts *host, uint32_t dev)
@@ -130,7 +150,7 @@ struct reading {
 	struct container *c;
 	int root_fd;
 	bool entered;
-	int err;
+	bool has_remote; /* from here on, a path may lead over a file system that hangs */
 };
 
 /* The files of a btrfs subvolume have another device number than its mount. */
@@ -141,14 +161,15 @@ static uint64_t inode_of(int root_fd, const char *destination, uint32_t dev, boo
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 	auto_close int fd = -1;
-	struct stat st;
+	uint32_t found_dev;
+	uint64_t ino;
 
 	if (root_fd < 0)
 		return 0;
 	fd = (int)syscall(SYS_openat2, root_fd, destination, &how, sizeof(how));
-	if (fd < 0 || fstat(fd, &st) < 0 || (file_kernel_dev(st.st_dev) != dev && !is_btrfs))
+	if (fd < 0 || hostfs_identify(fd, &found_dev, &ino) || (found_dev != dev && !is_btrfs))
 		return 0;
-	return st.st_ino;
+	return ino;
 }
 
 static int take_root(const struct mountinfo_line *line, struct reading *r)
@@ -190,8 +211,10 @@ static int take_mount(const struct mountinfo_line *line, struct reading *r)
 		m->kind = MOUNT_PSEUDO;
 		return 0;
 	}
-	m->root_ino =
-		inode_of(r->root_fd, line->mount_point, line->dev, !strcmp(line->type, "btrfs"));
+	r->has_remote |= is_remote(line->type);
+	if (!r->has_remote)
+		m->root_ino = inode_of(r->root_fd, line->mount_point, line->dev,
+				       !strcmp(line->type, "btrfs"));
 	if ((!strcmp(line->type, "tmpfs") || !strcmp(line->type, "ramfs")) &&
 	    !is_on_host(r->host, line->dev)) {
 		m->kind = MOUNT_TMPFS;

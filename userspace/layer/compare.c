@@ -121,7 +121,7 @@ int layer_compare_bytes(int upper_fd, int lower_fd, uint64_t offset, size_t step
 		m = read_full_at(lower_fd, b, want, offset);
 		if (m < 0)
 			return (int)m;
-		if (n != m || memcmp(a, b, (size_t)n))
+		if (n != m || memcmp(a, b, (size_t)n) != 0)
 			return 1;
 		if ((size_t)n < want) {
 			*ret_end = true;

@@ -22,19 +22,6 @@
 
 #define LOWERS_MAX 65535 /* overlayfs allows 500 */
 
-static int open_lower(const struct lower *l)
-{
-	auto_close int fd = open(l->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	/* Another directory at the path of a removed layer must not answer for it. */
-	if (l->ino && (st.st_dev != l->dev || st.st_ino != l->ino))
-		return -ESTALE;
-	return take_fd(&fd);
-}
-
 static int add_lower(struct layer_stack *s, const char *host_root, const char *path)
 {
 	struct lower *l = &s->lowers[s->lowers_len];
@@ -45,7 +32,7 @@ static int add_lower(struct layer_stack *s, const char *host_root, const char *p
 	if (!l->path)
 		return -ENOMEM;
 	s->lowers_len++;
-	fd = open_lower(l);
+	fd = stack_open_lower(l);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
@@ -123,21 +110,6 @@ int layer_stack_open(const char *host_root, char *const *lowers, size_t lowers_l
 	return 0;
 }
 
-static void close_part(struct open_part *p)
-{
-	if (p->dir_id)
-		close(p->fd);
-	p->dir_id = 0;
-}
-
-void layer_stack_idle(struct layer_stack *s)
-{
-	size_t i;
-
-	for (i = 0; i < STACK_OPEN_MAX; i++)
-		close_part(&s->open[i]);
-}
-
 struct layer_stack *layer_stack_close(struct layer_stack *s)
 {
 	size_t i;
@@ -173,101 +145,14 @@ struct layer_dir *layer_dir_get(struct layer_dir *d)
 void layer_dir_put(struct layer_dir *d)
 {
 	struct layer_dir *parent;
-	size_t i;
 
 	/* A loop, not recursion: the last reference may free a chain of any depth. */
 	for (; d && --d->refs == 0; d = parent) {
-		for (i = 0; i < STACK_OPEN_MAX; i++) {
-			if (d->stack->open[i].dir_id == d->id)
-				close_part(&d->stack->open[i]);
-		}
+		stack_close_dir(d);
 		parent = d->parent;
 		free(d->name);
 		free(d);
 	}
-}
-
-static struct open_part *find_open(struct layer_stack *s, uint64_t dir_id, int layer)
-{
-	size_t i;
-
-	for (i = 0; i < STACK_OPEN_MAX; i++) {
-		if (s->open[i].dir_id == dir_id && s->open[i].layer == layer)
-			return &s->open[i];
-	}
-	return NULL;
-}
-
-static int keep_open(struct layer_stack *s, uint64_t dir_id, int layer, int fd)
-{
-	struct open_part *oldest = &s->open[0];
-	size_t i;
-
-	for (i = 0; i < STACK_OPEN_MAX && oldest->dir_id; i++) {
-		if (!s->open[i].dir_id || s->open[i].used < oldest->used)
-			oldest = &s->open[i];
-	}
-	close_part(oldest);
-	*oldest = (struct open_part){dir_id, ++s->clock, layer, fd};
-	return fd;
-}
-
-/* The path of @dir relative to the root of its layers. */
-static int path_of(const struct layer_dir *dir, struct strbuf *ret)
-{
-	const struct layer_dir *d;
-	size_t len = 0, at, n;
-
-	for (d = dir; d->parent; d = d->parent)
-		len += strlen(d->name) + 1;
-	for (at = 0; at < len; at++)
-		strbuf_addc(ret, '/');
-	if (strbuf_failed(ret))
-		return -ENOMEM;
-	for (d = dir, at = len; d->parent; d = d->parent) {
-		n = strlen(d->name);
-		memcpy(ret->data + at - n, d->name, n);
-		at -= n + 1;
-	}
-	return 0;
-}
-
-static int open_by_path(struct layer_dir *dir, int layer)
-{
-	auto_strbuf struct strbuf path = STRBUF_INIT;
-	struct layer_stack *s = dir->stack;
-	auto_close int root = -1;
-	int err;
-
-	root = open_lower(&s->lowers[layer]);
-	if (root < 0 || !dir->parent)
-		return take_fd(&root);
-	err = path_of(dir, &path);
-	if (err)
-		return err;
-	return beneath_open(root, strbuf_str(&path) + 1, O_PATH | O_DIRECTORY);
-}
-
-int stack_part_fd(struct layer_dir *dir, size_t part)
-{
-	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	struct layer_stack *s = dir->stack;
-	int layer = dir->parts[part].layer;
-	struct open_part *open = find_open(s, dir->id, layer);
-	int fd;
-
-	if (open) {
-		open->used = ++s->clock;
-		return open->fd;
-	}
-	open = dir->parent ? find_open(s, dir->parent->id, layer) : NULL;
-	if (open) {
-		fd = openat(open->fd, dir->name, flags);
-		fd = fd < 0 ? -errno : fd;
-	} else {
-		fd = open_by_path(dir, layer);
-	}
-	return fd < 0 ? fd : keep_open(s, dir->id, layer, fd);
 }
 
 /* Marks need a readable fd; the ones we keep are O_PATH. */

@@ -2,7 +2,8 @@
 /*
  * stack_internal.h - what the files of the layer stack share.
  *
- *	stack.c		opening and closing, directories and their parts, open fds
+ *	stack.c		opening and closing, directories and their parts
+ *	stack_open.c	which of them are open now
  *	stack_lookup.c	one name, and the memory of answers
  *	stack_list.c	all names of a merged directory
  */
@@ -58,6 +59,10 @@ struct layer_dir {
 	size_t parts_len;
 	struct layer_part parts[]; /* topmost first */
 };
+
+/* The root of a layer, if it still is the directory it was: an O_PATH fd or -errno. */
+int stack_open_lower(const struct lower *l);
+void stack_close_dir(const struct layer_dir *dir);
 
 /*
  * An fd of the directory in the layer of part @part, borrowed: valid until the next

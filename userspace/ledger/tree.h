@@ -138,6 +138,9 @@ uint64_t tree_as_of_wall_ns(
  */
 void tree_set_mounted(struct tree *t, bool mounted);
 
+/* The container is no more: keep the lines as they are, let go of disk and kernel. */
+void tree_freeze(struct tree *t);
+
 /* The inode of a file the kernel side names; first name when it has several. NULL: none. */
 struct tree_node *tree_find_ino(struct tree *t, uint64_t ino);
 struct tree_node *tree_find_path(struct tree *t, const char *path, size_t len);
@@ -167,6 +170,9 @@ void tree_node_add_writes(struct tree_node *n, uint64_t bytes, uint64_t calls,
 /* Who really made the last change (@is_first: and the first); replaces what the directory told. */
 void tree_node_set_cause(struct tree_node *n, bool is_first, const struct tree_cause *cause);
 void tree_node_set_runtime(struct tree_node *n, bool is_runtime);
+
+/* Type and mode of what the image has under this name; 0: nothing. May look it up on disk. */
+unsigned tree_node_lower_mode(const struct tree_node *n);
 
 /* lstat again now what may be stale (size of a file appended to in place). 0 or -errno. */
 int tree_node_refresh(struct tree_node *n);

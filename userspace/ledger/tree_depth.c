@@ -54,13 +54,13 @@ static bool push(struct tree *t, uint64_t ino)
 		if (!bigger)
 			return false;
 		for (i = 0; i < t->compares_len; i++)
-			bigger[i] = t->compares[(t->compares_at + i) % t->compares_size];
+			bigger[i] = t->compares[(t->compares_at + i) & (t->compares_size - 1)];
 		free(t->compares);
 		t->compares = bigger;
 		t->compares_size = size;
 		t->compares_at = 0;
 	}
-	t->compares[(t->compares_at + t->compares_len++) % t->compares_size] = ino;
+	t->compares[(t->compares_at + t->compares_len++) & (t->compares_size - 1)] = ino;
 	return true;
 }
 
@@ -82,7 +82,7 @@ static struct tree_node *pop(struct tree *t)
 	struct tree_ino *e = index_find(t, ino);
 	struct tree_node *n;
 
-	t->compares_at = (t->compares_at + 1) % t->compares_size;
+	t->compares_at = (t->compares_at + 1) & (t->compares_size - 1);
 	t->compares_len--;
 	for (n = e ? e->first : NULL; n; n = n->same_next) {
 		if (!(n->flags & NODE_COMPARING))

@@ -118,6 +118,16 @@ void tree_node_set_runtime(struct tree_node *n, bool is_runtime)
 		n->flags &= (uint16_t)~NODE_RUNTIME;
 }
 
+unsigned tree_node_lower_mode(const struct tree_node *n)
+{
+	struct layer_dir *lower = n->parent ? n->parent->dir->lower : NULL;
+	struct layer_entry entry;
+
+	if (!lower || layer_dir_lookup(lower, n->name, &entry))
+		return 0;
+	return entry.st.st_mode;
+}
+
 int tree_node_refresh(struct tree_node *n)
 {
 	const struct tree_cause nobody = {0};

@@ -10,7 +10,9 @@
  *	tree_work.c	doing it, in slices
  *	tree_read.c	reading a directory
  *	tree_entry.c	a name that was not there before
+ *	tree_opaque.c	what a directory hides
  *	tree_stat.c	the state and the verdict of one entry
+ *	tree_update.c	a known node looked at again
  *	tree_rename.c	is this new name an inode we knew under another?
  *	tree_limbo.c	names that vanished, until they are reported and freed
  *	tree_depth.c	touched or tampered: comparing contents
@@ -199,7 +201,7 @@ struct tree {
 	uint64_t initial_left, rescan_left; /* queued work of a scan */
 	struct tree_reader reader;
 	uint64_t *compares; /* inodes whose contents are to be compared, a queue */
-	size_t compares_at, compares_len, compares_size;
+	size_t compares_at, compares_len, compares_size; /* the last a power of two */
 	struct tree_compare compare;
 	struct tree_node *dropping; /* where the freeing of a limbo subtree stands */
 
@@ -252,6 +254,12 @@ static inline bool tree_same_file(const struct tree_stat *a, const struct tree_s
 }
 /* Put @st and what follows from it into @n. Returns enum tree_change_bits or -errno. */
 int tree_judge(struct tree *t, struct tree_node *n, int dirfd, const struct tree_stat *st);
+static inline uint64_t tree_ctime_ns(const struct tree_stat *st)
+{
+	return (uint64_t)st->ctime_sec * NS_PER_SEC + st->ctime_ns;
+}
+
+/* --- tree_update.c */
 /* tree_judge() of a known node, and the report of what changed. 0 or -errno. */
 int tree_update(struct tree *t, struct tree_node *n, int dirfd, const struct tree_stat *st,
 		const struct tree_cause *cause, unsigned bits);
@@ -260,10 +268,6 @@ void tree_restat(struct tree *t, struct tree_node *n, int dirfd, const struct tr
 		 unsigned bits);
 void tree_set_stale(struct tree *t, struct tree_node *n, bool is_stale);
 void tree_report(struct tree *t, struct tree_change *change);
-static inline uint64_t tree_ctime_ns(const struct tree_stat *st)
-{
-	return (uint64_t)st->ctime_sec * NS_PER_SEC + st->ctime_ns;
-}
 
 /* --- tree_read.c */
 /* Takes over the flags of @w. */
@@ -271,6 +275,10 @@ void tree_read_begin(struct tree *t, const struct tree_work *w);
 void tree_read_step(struct tree *t, uint64_t until_ns);
 void tree_read_abort(struct tree *t);
 void tree_read_postpone(struct tree *t); /* begin again later */
+
+/* --- tree_opaque.c */
+/* Opaque or not, by the reader's directory and those above. 0 or -errno. */
+int tree_read_marks(struct tree *t, struct tree_reader *r);
 
 /* --- tree_entry.c */
 /* Make, watch and report the node of a name just found. 0 or -errno. */
@@ -328,6 +336,5 @@ static inline bool tree_is_held(const struct tree *t, uint64_t now_ns)
 }
 bool tree_root_is_gone(const struct tree *t);
 bool tree_root_is_in_place(const struct tree *t); /* at the path it was opened by */
-void tree_freeze(struct tree *t);		  /* nothing is read or watched any more */
 
 #endif /* LEDGER_TREE_INTERNAL_H */

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tree_opaque.c - directories that hide what the image has in them.
+ *
+ * The names of the image are kept with such a directory, so that its D lines need no
+ * disk: each name that no child has.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "layer/compare.h"
+#include "ledger/tree_internal.h"
+
+static int add_hidden(const char *name, void *arg)
+{
+	struct tree_dir *d = arg;
+	char **bigger;
+
+	/* Grows by doubling: full whenever the length is a power of two. */
+	if (!(d->hidden_len & (d->hidden_len - 1))) {
+		bigger = reallocarray(d->hidden, d->hidden_len ? d->hidden_len * 2 : 1,
+				      sizeof(char *));
+		if (!bigger)
+			return -ENOMEM;
+		d->hidden = bigger;
+	}
+	d->hidden[d->hidden_len] = strdup(name);
+	if (!d->hidden[d->hidden_len])
+		return -ENOMEM;
+	d->hidden_len++;
+	return 0;
+}
+
+static void forget_hidden(struct tree_dir *d)
+{
+	while (d->hidden_len)
+		free(d->hidden[--d->hidden_len]);
+	free(d->hidden);
+	d->hidden = NULL;
+}
+
+/* Directories beneath are as opaque as this one, unless they are so themselves. */
+static void spread_opacity(struct tree *t, const struct tree_reader *r)
+{
+	const struct tree_dir *d = r->node->dir;
+	struct tree_node *c;
+	uint32_t i;
+
+	for (i = 0; i < d->slots_len; i++) {
+		c = d->slots[i];
+		if (c && c->dir && c->dir->lower)
+			queue_add(t, c, WORK_READ, &r->cause, 0);
+	}
+}
+
+static int set_opaque(struct tree *t, struct tree_reader *r, bool is_opaque)
+{
+	struct tree_change change = {
+		.node = r->node,
+		.bits = TREE_CHANGE_OPAQUE | r->bits,
+		.before = (enum tree_verdict)r->node->verdict,
+		.cause = r->cause,
+	};
+	struct tree_dir *d = r->node->dir;
+	int err = 0;
+
+	if (is_opaque == d->is_opaque)
+		return 0;
+	forget_hidden(d);
+	if (is_opaque)
+		err = layer_dir_foreach(d->lower, add_hidden, d);
+	if (err) {
+		forget_hidden(d);
+		return err;
+	}
+	d->is_opaque = is_opaque;
+	tree_changed(t);
+	tree_report(t, &change);
+	spread_opacity(t, r);
+	return 0;
+}
+
+int tree_read_marks(struct tree *t, struct tree_reader *r)
+{
+	const struct tree_node *parent = r->node->parent;
+	struct tree_dir *d = r->node->dir;
+	unsigned marks = layer_dir_marks(r->fd, t->user_xattr);
+	bool is_opaque;
+
+	d->has_xwhiteouts = marks & LAYER_XWHITEOUTS;
+	/* overlayfs does not look at the root; without a lower nothing can be hidden. */
+	is_opaque = parent && d->lower && ((marks & LAYER_OPAQUE) || parent->dir->is_opaque);
+	return set_opaque(t, r, is_opaque);
+}

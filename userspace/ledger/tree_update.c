@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tree_update.c - a known node looked at again, and what is said about it.
+ */
+#include <errno.h>
+
+#include "ledger/tree_internal.h"
+
+void tree_set_stale(struct tree *t, struct tree_node *n, bool is_stale)
+{
+	if (is_stale == !!(n->flags & NODE_STALE))
+		return;
+	n->flags ^= NODE_STALE;
+	if (is_stale)
+		t->stales++;
+	t->stale += is_stale ? 1 : (uint64_t)-1;
+}
+
+void tree_report(struct tree *t, struct tree_change *change)
+{
+	uint64_t wall_ns = change->cause.wall_ns;
+
+	if (!wall_ns && !(change->bits & TREE_CHANGE_VANISHED))
+		wall_ns = tree_ctime_ns(&change->node->st);
+	if (!wall_ns)
+		wall_ns = clock_wall_ns();
+	if (wall_ns > t->last_change_wall_ns)
+		t->last_change_wall_ns = wall_ns;
+	tree_changed(t);
+	if (t->on_change)
+		t->on_change(change, t->arg);
+}
+
+/*
+ * One stat is true for all names of the inode. Those that are just added take it as it
+ * is: a container makes sixty thousand names of one file and writes to it.
+ */
+static void share(struct tree *t, const struct tree_node *n)
+{
+	const struct tree_ino *e;
+	struct tree_node *s;
+
+	if (node_is_dir(n) || n->st.nlink < 2 || !(n->flags & NODE_INDEXED))
+		return;
+	e = index_find(t, n->st.ino);
+	for (s = e->first; s; s = s->same_next) {
+		if (s == n || s->verdict != TREE_ADDED || !tree_same_file(&s->st, &n->st))
+			continue;
+		s->st = n->st;
+		s->last_ns = n->last_ns;
+		s->last_writer = n->last_writer;
+		s->capability = n->capability;
+	}
+}
+
+/* Another name of the inode has to answer for it. */
+static void pass_on(struct tree *t, const struct tree_node *n, const struct tree_cause *cause)
+{
+	const struct tree_ino *e = n->flags & NODE_INDEXED ? index_find(t, n->st.ino) : NULL;
+	struct tree_node *s;
+
+	if (node_is_dir(n) || n->verdict != TREE_ADDED)
+		return;
+	for (s = e ? e->first : NULL; s; s = s->same_next) {
+		if (s != n && s->verdict == TREE_ADDED && !(s->flags & NODE_STALE) &&
+		    node_is_live(s)) {
+			queue_add(t, s, WORK_STAT, cause, 0);
+			return;
+		}
+	}
+}
+
+int tree_update(struct tree *t, struct tree_node *n, int dirfd, const struct tree_stat *st,
+		const struct tree_cause *cause, unsigned bits)
+{
+	struct tree_change change = {.node = n, .before = n->verdict, .cause = *cause};
+	int found = tree_judge(t, n, dirfd, st);
+
+	if (found < 0)
+		return found;
+	tree_set_stale(t, n, false);
+	if (!found)
+		return 0;
+	n->last_ns = cause->wall_ns ? cause->wall_ns : tree_ctime_ns(st);
+	if (cause->writer) {
+		n->last_writer = cause->writer;
+		n->first_writer = n->first_writer ? n->first_writer : cause->writer;
+	}
+	share(t, n);
+	change.bits = (unsigned)found | bits;
+	tree_report(t, &change);
+	return 0;
+}
+
+void tree_restat(struct tree *t, struct tree_node *n, int dirfd, const struct tree_cause *cause,
+		 unsigned bits)
+{
+	bool was_stale = n->flags & NODE_STALE;
+	struct tree_stat st;
+	int err;
+
+	err = tree_stat_entry(t, dirfd, n->name, &st, NULL);
+	if (err == -ENOENT || (!err && !tree_same_file(&st, &n->st))) {
+		/* Another file has the name now: only a read of the directory can tell. */
+		tree_set_stale(t, n, true);
+		queue_add(t, n->parent, WORK_READ, cause, n->parent->dir->may_read_ns);
+		pass_on(t, n, cause);
+		return;
+	}
+	if (!err)
+		err = tree_update(t, n, dirfd, &st, cause, bits);
+	if (err && err != -ENOENT)
+		queue_add(t, n, WORK_STAT, cause, clock_mono_ns() + TREE_RETRY_NS);
+	else if (!err && was_stale && node_is_dir(n))
+		queue_add(t, n, WORK_READ, cause, 0);
+}
