@@ -203,6 +203,15 @@ struct task_struct {
 	struct css_set *cgroups;
 };
 
+struct renamedata {
+	struct dentry *old_dentry;
+	struct dentry *new_dentry;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+};
+
 struct linux_binprm {
 	struct file *file;
 	const char *filename;

@@ -13,39 +13,11 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "account.bpf.h"
+#include "write_vfs.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define NO_FD (-1)
-
-static __always_inline void count_write(struct task_struct *task, struct inode *inode,
-					__u64 bytes)
-{
-	struct dw_task *state;
-	struct file_id file;
-	struct dw_slot *slot;
-	__u32 index;
-	bool is_first;
-
-	file_id_read(inode, &file);
-	if (!S_ISREG(file.mode))
-		return;
-	slot = slot_get(&file, task_cgroup_id(task), JUDGE_SUPERBLOCK, &index, &is_first);
-	if (!slot) {
-		count_lost_run();
-		return;
-	}
-	if (slot->verdict == DW_VERDICT_COUNTED || slot->verdict == DW_VERDICT_PROVISIONAL) {
-		state = task_state(task, true);
-		slot_add(slot, 1, bytes, writer_of(task, state));
-		if (slot->verdict == DW_VERDICT_PROVISIONAL)
-			count_provisional(slot->overlay_dev, 1, bytes);
-		if (is_first)
-			emit_first_write(index, bytes, false);
-	}
-	slot_done(slot, index);
-}
 
 /* --- which argument of which system call is the descriptor written to --- */
 
@@ -142,7 +114,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		return 0;
 	inode = inode_of_fd(task, fd);
 	if (inode)
-		count_write(task, inode, ret);
+		count_write(inode, ret);
 	return 0;
 }
 
@@ -167,7 +139,7 @@ static __always_inline int on_uring_result(struct io_kiocb *req, __s32 res)
 		return 0;
 	inode = BPF_CORE_READ(req, file, f_inode);
 	if (inode)
-		count_write(current_task(), inode, res);
+		count_write(inode, res);
 	return 0;
 }
 

@@ -86,9 +86,11 @@ struct dw_task {
 	__u8 is_short;	/* a chunk of this call copied less than it meant to */
 	__u8 is_fresh;	/* the next chunk begins a call */
 	__u8 is_floor;	/* this call was counted in calls_floor */
-	__u8 pad[5];
+	__u8 copying;	/* depth of vfs_copy_file_range() */
+	__u8 pad[4];
+	__u64 file; /* vfs-kprobe: struct file the function under way writes to */
 };
-_Static_assert(sizeof(struct dw_task) == 64, "no holes");
+_Static_assert(sizeof(struct dw_task) == 72, "no holes");
 
 /* Provisional totals of an overlay super block (vfs and syscall tiers). */
 struct dw_totals {

@@ -70,6 +70,7 @@ def check_operation(env, tier, op):
     tail = env.tail(container, tier=tier)
     try:
         connected(env, tail, container)
+        env.agents[tier].diff(container.id)  # what the probes dirtied has been dealt with
         container.control.ask(f"op {op}")
         wanted, path = EXPECTED[op]
         event = tail.wait_for(lambda e: e["type"] == "drift" and e["file"]["path"] == path

@@ -36,7 +36,7 @@ struct world {
 	char dir[64];
 	char *lowers[WORLD_LAYERS_MAX];
 	size_t lowers_len;
-	char upper[256];
+	char upper[96];
 };
 
 /* A path in the world, of the few that are needed at once. */

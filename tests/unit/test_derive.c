@@ -96,7 +96,7 @@ static void utimes_sets_a_time_that_is_not_now(void **state)
 	assert_int_equal(engine_derive_op(&c, 0), DW_OP_WRITE);
 }
 
-static void a_whiteout_is_a_removal_and_told_once(void **state)
+static void a_whiteout_is_a_removal_of_what_it_hides(void **state)
 {
 	struct queued_change c =
 		change(TREE_CHANGE_APPEARED | TREE_CHANGE_WHITEOUT | TREE_CHANGE_VERDICT, S_IFCHR,
@@ -105,7 +105,9 @@ static void a_whiteout_is_a_removal_and_told_once(void **state)
 	(void)state;
 	c.info.is_whiteout = true;
 	assert_int_equal(engine_derive_op(&c, 0), DW_OP_UNLINK);
-	assert_int_equal(engine_derive_op(&c, OP(DW_OP_UNLINK)), DW_OP_INVALID);
+	assert_int_equal(engine_derive_op(&c, OP(DW_OP_UNLINK)), DW_OP_UNLINK); /* shared inode */
+	c.lower_is_dir = true;
+	assert_int_equal(engine_derive_op(&c, 0), DW_OP_RMDIR);
 	expect(TREE_CHANGE_VANISHED, S_IFDIR | 0755, TREE_ADDED, TREE_NONE, 0, DW_OP_RMDIR);
 	expect(TREE_CHANGE_VANISHED, S_IFREG | 0644, TREE_ADDED, TREE_NONE, OP(DW_OP_UNLINK),
 	       DW_OP_INVALID);
@@ -127,7 +129,7 @@ int main(void)
 		cmocka_unit_test(a_new_mode_is_told_also_right_after_creation_and_write),
 		cmocka_unit_test(growth_of_a_changed_file_is_no_change_of_state),
 		cmocka_unit_test(utimes_sets_a_time_that_is_not_now),
-		cmocka_unit_test(a_whiteout_is_a_removal_and_told_once),
+		cmocka_unit_test(a_whiteout_is_a_removal_of_what_it_hides),
 		cmocka_unit_test(what_the_first_scan_finds_is_not_news),
 	};
 

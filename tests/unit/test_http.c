@@ -737,15 +737,18 @@ static void a_slow_reader_loses_events_and_is_told_how_many(void **state)
 	auto_close int fd = follow(w, "");
 	const char *lost;
 	unsigned long long count = 0, lost_total = 0;
+	uint64_t until;
 
 	for (int i = 0; i < EVENTS; i++)
 		emit(w, c, DW_OP_CREATE, "/not-read-yet");
 	emit(w, c, DW_OP_CREATE, "/last"); /* dropped, too: the queue is full */
+	until = clock_mono_ns() + PATIENCE_NS;
 	do {
 		char chunk[65536];
 		ssize_t n;
 
-		turn(w, fd, 0);
+		if (!turn(w, fd, until) && clock_mono_ns() > until)
+			fail_msg("nothing was told to be lost");
 		n = recv(fd, chunk, sizeof(chunk), MSG_DONTWAIT);
 		if (n > 0)
 			strbuf_add(&out, chunk, (size_t)n);

@@ -84,7 +84,8 @@ enum dw_op engine_derive_op(const struct queued_change *c, unsigned explained)
 	if (c->info.is_whiteout) {
 		bool is_new = c->bits & (TREE_CHANGE_APPEARED | TREE_CHANGE_WHITEOUT);
 
-		if (!is_new || explained & removals)
+		/* What records say of its inode is no help: all whiteouts can share one. */
+		if (!is_new)
 			return DW_OP_INVALID;
 		return c->lower_is_dir ? DW_OP_RMDIR : DW_OP_UNLINK;
 	}

@@ -41,6 +41,17 @@ static struct explained *touch_explained(struct engine *e, uint32_t dev, uint64_
 	return x;
 }
 
+static void forget_creation(struct engine *e, const struct dw_inode *key)
+{
+	struct explained *x = find_explained(e, key->dev, key->ino);
+
+	if (!x)
+		return;
+	free(x->created_at);
+	x->created_at = NULL;
+	x->ops = 0;
+}
+
 void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op)
 {
 	struct explained *x = touch_explained(e, dev, ino);
@@ -103,6 +114,7 @@ void engine_keep_pending(struct engine *e, const struct dw_op_record *r)
 		p->key = (struct dw_inode){.ino = r->ino, .dev = r->dev};
 		HASH_ADD(hh, e->pending, key, sizeof(p->key), p);
 	}
+	forget_creation(e, &p->key); /* a new life of the inode number */
 	p->record = *r;
 	p->expires_ns = clock_mono_ns() + PENDING_NS;
 }

@@ -137,7 +137,7 @@ static void find_first_name(struct engine *e, struct queued_change *c, uint32_t 
 {
 	const char *first = engine_created_at(e, dev, c->info.st.st_ino);
 
-	if (!first || c->old_path || !(c->bits & TREE_CHANGE_APPEARED) ||
+	if (!first || c->old_path || c->after != TREE_ADDED || !(c->bits & TREE_CHANGE_APPEARED) ||
 	    strcmp(first, c->path) == 0)
 		return;
 	c->old_path = strdup(first);

@@ -136,6 +136,8 @@ static void check_ready(struct engine *e)
 		return;
 	e->ready = true;
 	engine_state_release_slots(e, engine_release_slot);
+	if (e->probe)
+		probe_forget_stale(e->probe); /* of an earlier agent, not claimed again */
 }
 
 int engine_step(struct engine *e)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * names_vfs.bpf.c - what the file systems' own events do not tell: renames, links,
+ * removed directories, mode, owner, times and attributes (tier vfs-fexit).
+ *
+ * Each of these functions runs twice, for the overlay and for the layer below it;
+ * the first counts. All take the mount's id map as their first argument, as they do
+ * since 5.12.
+ */
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "account.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* include/linux/fs.h: macros, so not in BTF */
+#define ATTR_MODE (1 << 0)
+#define ATTR_UID (1 << 1)
+#define ATTR_GID (1 << 2)
+#define ATTR_SIZE (1 << 3)
+#define ATTR_ATIME (1 << 4)
+#define ATTR_MTIME (1 << 5)
+
+/* The function returned 0. The helper knows where the result is, however many arguments. */
+static __always_inline bool has_succeeded(void *ctx)
+{
+	__u64 ret = 1;
+
+	return !bpf_get_func_ret(ctx, &ret) && !(int)ret;
+}
+
+static __always_inline int on_overlay_op(struct dentry *dentry, __u16 what)
+{
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+	struct op_info op = {.op = what};
+	dw_container_t *container;
+	struct file_id file;
+
+	if (!inode)
+		return 0;
+	file_id_read(inode, &file);
+	if (file.magic != OVERLAYFS_SUPER_MAGIC)
+		return 0;
+	container = bpf_map_lookup_elem(&overlays, &file.dev);
+	if (!container)
+		return 0;
+	op.container = *container;
+	op.target = DW_TARGET_LAYER;
+	op.mode = file.mode;
+	op.dev = file.dev;
+	op.ino = file.ino;
+	op.gen = file.gen;
+	op.parent_ino = BPF_CORE_READ(dentry, d_parent, d_inode, i_ino);
+	op.cgroup_id = bpf_get_current_cgroup_id();
+	op.dentry = address_of(dentry);
+	report_op(&op);
+	return 0;
+}
+
+/* The dentry has its new name by now; the old one is gone. */
+SEC("fexit/vfs_rename")
+int BPF_PROG(on_vfs_rename, struct renamedata *rd)
+{
+	return has_succeeded(ctx) ? on_overlay_op(rd->old_dentry, DW_OP_RENAME) : 0;
+}
+
+SEC("fexit/vfs_link")
+int BPF_PROG(on_vfs_link, struct dentry *from, void *idmap, struct inode *dir, struct dentry *to)
+{
+	return has_succeeded(ctx) ? on_overlay_op(to, DW_OP_LINK) : 0;
+}
+
+SEC("fexit/vfs_rmdir")
+int BPF_PROG(on_vfs_rmdir, void *idmap, struct inode *dir, struct dentry *dentry)
+{
+	return has_succeeded(ctx) ? on_overlay_op(dentry, DW_OP_RMDIR) : 0;
+}
+
+SEC("fexit/vfs_setxattr")
+int BPF_PROG(on_vfs_setxattr, void *idmap, struct dentry *dentry)
+{
+	return has_succeeded(ctx) ? on_overlay_op(dentry, DW_OP_XATTR) : 0;
+}
+
+/* One call may change several; the size is told by the file system's own event. */
+SEC("fexit/notify_change")
+int BPF_PROG(on_notify_change, void *idmap, struct dentry *dentry, struct iattr *attr)
+{
+	unsigned int valid = attr->ia_valid;
+
+	if ((valid & ATTR_SIZE) || !has_succeeded(ctx))
+		return 0;
+	if (valid & ATTR_MODE)
+		return on_overlay_op(dentry, DW_OP_CHMOD);
+	if (valid & (ATTR_UID | ATTR_GID))
+		return on_overlay_op(dentry, DW_OP_CHOWN);
+	if (valid & (ATTR_ATIME | ATTR_MTIME))
+		return on_overlay_op(dentry, DW_OP_UTIMES);
+	return 0;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * write_vfs.bpf.c - writes, seen at the functions of the VFS (tiers vfs-fexit, vfs-kprobe).
+ *
+ * One function for each way to write, each with its result, together with the
+ * io_uring completions of write_syscall.bpf.c. Spliced bytes of an overlay file are
+ * seen at the file below it, since 5.11: its place tells the layer as well, and
+ * tells a copy-up apart. Not seen: core dumps, nfsd, stores through mmap.
+ */
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "write_vfs.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define IOCB_WRITE (1 << 18) /* include/linux/fs.h since 5.10; a macro, so not in BTF */
+
+static __always_inline int on_written(struct file *file, long ret)
+{
+	struct inode *inode;
+
+	if (ret <= 0)
+		return 0;
+	inode = BPF_CORE_READ(file, f_inode);
+	if (inode)
+		count_write(inode, ret);
+	return 0;
+}
+
+/* --- copy_file_range() calls itself for the file below, and splices: count the outermost --- */
+
+static __always_inline int copy_begins(void)
+{
+	struct dw_task *state = task_state(current_task(), true);
+
+	if (state)
+		state->copying++;
+	return 0;
+}
+
+static __always_inline int copy_ends(struct file *out, long ret)
+{
+	struct dw_task *state = task_state(current_task(), false);
+
+	if (!state || !state->copying)
+		return 0;
+	return --state->copying ? 0 : on_written(out, ret);
+}
+
+static __always_inline bool is_copying(void)
+{
+	struct dw_task *state = task_state(current_task(), false);
+
+	return state && state->copying;
+}
+
+static __always_inline int on_spliced(struct file *out, long ret)
+{
+	return is_copying() ? 0 : on_written(out, ret);
+}
+
+/* The end of a read or a write that was queued: only the request says which. */
+static __always_inline int on_aio_result(struct kiocb *iocb, long res)
+{
+	if (!(BPF_CORE_READ(iocb, ki_flags) & IOCB_WRITE))
+		return 0;
+	return on_written(BPF_CORE_READ(iocb, ki_filp), res);
+}
+
+/* --- tier vfs-fexit --- */
+
+SEC("fexit/vfs_write")
+int BPF_PROG(on_vfs_write, struct file *file, const char *buf, __u64 count, __s64 *pos, long ret)
+{
+	return on_written(file, ret);
+}
+
+SEC("fexit/vfs_writev")
+int BPF_PROG(on_vfs_writev, struct file *file, const void *vec, unsigned long vlen, __s64 *pos,
+	     int flags, long ret)
+{
+	return on_written(file, ret);
+}
+
+SEC("fexit/iter_file_splice_write")
+int BPF_PROG(on_splice_write, void *pipe, struct file *out, __s64 *ppos, __u64 len,
+	     unsigned int flags, long ret)
+{
+	return on_spliced(out, ret);
+}
+
+SEC("fentry/vfs_copy_file_range")
+int BPF_PROG(on_copy_begin)
+{
+	return copy_begins();
+}
+
+SEC("fexit/vfs_copy_file_range")
+int BPF_PROG(on_copy_end, struct file *in, __s64 pos_in, struct file *out, __s64 pos_out,
+	     __u64 len, unsigned int flags, long ret)
+{
+	return copy_ends(out, ret);
+}
+
+SEC("fentry/aio_complete_rw")
+int BPF_PROG(on_aio_complete, struct kiocb *iocb, long res)
+{
+	return on_aio_result(iocb, res);
+}
+
+/* --- tier vfs-kprobe: the entry remembers the file for the return --- */
+
+static __always_inline int remember_file(struct file *file)
+{
+	struct dw_task *state = task_state(current_task(), true);
+
+	if (state)
+		state->file = (__u64)file;
+	return 0;
+}
+
+static __always_inline int remembered_file_written(long ret, bool is_splice)
+{
+	struct dw_task *state = task_state(current_task(), false);
+	struct file *file;
+
+	if (!state || !state->file)
+		return 0;
+	file = (struct file *)state->file;
+	state->file = 0;
+	return is_splice ? on_spliced(file, ret) : on_written(file, ret);
+}
+
+SEC("kprobe/vfs_write")
+int BPF_KPROBE(on_kprobe_vfs_write, struct file *file)
+{
+	return remember_file(file);
+}
+
+SEC("kretprobe/vfs_write")
+int BPF_KRETPROBE(on_kretprobe_vfs_write, long ret)
+{
+	return remembered_file_written(ret, false);
+}
+
+SEC("kprobe/vfs_writev")
+int BPF_KPROBE(on_kprobe_vfs_writev, struct file *file)
+{
+	return remember_file(file);
+}
+
+SEC("kretprobe/vfs_writev")
+int BPF_KRETPROBE(on_kretprobe_vfs_writev, long ret)
+{
+	return remembered_file_written(ret, false);
+}
+
+SEC("kprobe/iter_file_splice_write")
+int BPF_KPROBE(on_kprobe_splice_write, void *pipe, struct file *out)
+{
+	return is_copying() ? 0 : remember_file(out);
+}
+
+SEC("kretprobe/iter_file_splice_write")
+int BPF_KRETPROBE(on_kretprobe_splice_write, long ret)
+{
+	return is_copying() ? 0 : remembered_file_written(ret, true);
+}
+
+SEC("kprobe/vfs_copy_file_range")
+int BPF_KPROBE(on_kprobe_copy, struct file *in, __s64 pos_in, struct file *out)
+{
+	struct dw_task *state;
+
+	copy_begins();
+	state = task_state(current_task(), false);
+	return state && state->copying == 1 ? remember_file(out) : 0;
+}
+
+SEC("kretprobe/vfs_copy_file_range")
+int BPF_KRETPROBE(on_kretprobe_copy, long ret)
+{
+	struct dw_task *state = task_state(current_task(), false);
+
+	if (!state)
+		return 0;
+	return copy_ends((struct file *)state->file, ret);
+}
+
+SEC("kprobe/aio_complete_rw")
+int BPF_KPROBE(on_kprobe_aio_complete, struct kiocb *iocb, long res)
+{
+	return on_aio_result(iocb, res);
+}
