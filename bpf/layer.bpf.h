@@ -176,10 +176,11 @@ static __always_inline void verdict_of_writer(struct dw_slot *slot, __u32 target
 }
 
 /*
- * Judge the file in @slot by its place in the file system it lies on. Returns false
- * when it has no name to start from, which says nothing about its next write.
+ * Judge the file in @slot by its place in the file system it lies on; outside every
+ * known root it is @elsewhere. Returns false when it has no name to start from, which
+ * says nothing about its next write.
  */
-static __always_inline bool judge_by_walk(struct dw_slot *slot)
+static __always_inline bool judge_by_walk(struct dw_slot *slot, __u32 elsewhere)
 {
 	struct dw_control *control = control_get();
 	__u64 dentry = inode_dentry(slot->inode), root = 0;
@@ -191,7 +192,7 @@ static __always_inline bool judge_by_walk(struct dw_slot *slot)
 	else if (root)
 		verdict_of_root(slot, root);
 	else
-		verdict_of_writer(slot, DW_TARGET_OTHER);
+		verdict_of_writer(slot, elsewhere);
 	return !!dentry;
 }
 

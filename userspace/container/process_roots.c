@@ -154,17 +154,22 @@ static void roots_of_dockerd(const struct process_roots *p)
 
 static void roots_of_containerd(const struct process_roots *p)
 {
-	const char *config = flag(p, "config"), *state = flag(p, "state");
-	auto_free char *config_path = NULL, *from_config = NULL;
+	const char *config = flag(p, "config"), *state = flag(p, "state"), *root = flag(p, "root");
+	auto_free char *config_path = NULL, *config_state = NULL, *config_root = NULL;
 
 	if (!config)
 		config = flag(p, "c");
 	config_path = absolute(p, config ? config : "/etc/containerd/config.toml");
 	if (!state && config_path)
-		from_config = toml_text(p, config_path, "state", true);
+		config_state = toml_text(p, config_path, "state", true);
+	if (!root && config_path)
+		config_root = toml_text(p, config_path, "root", true);
 	if (!state)
-		state = from_config ? from_config : "/run/containerd";
+		state = config_state ? config_state : "/run/containerd";
+	if (!root)
+		root = config_root ? config_root : "/var/lib/containerd";
 	found(p, "containerd", state, NULL);
+	found(p, "containerd-store", root, NULL);
 }
 
 /* A shim works in its bundle: <state>/io.containerd.runtime.v2.task/<space>/<id>. */

@@ -51,6 +51,8 @@ void sources_add_defaults(struct registry *r, const struct registry_options *opt
 		{"podman", "/var/lib/containers/storage"},
 		{"containerd", "/run/containerd"},
 		{"containerd", "/run/k3s/containerd"},
+		{"containerd-store", "/var/lib/containerd"},
+		{"containerd-store", "/var/lib/rancher/k3s/agent/containerd"},
 		{"containerd", "/run/docker/containerd/daemon"},
 		{"runc", "/run/docker/runtime-runc/moby"},
 		{"runc", "/run/runc"},

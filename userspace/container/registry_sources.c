@@ -219,10 +219,19 @@ void source_look(struct registry *r, struct source *s)
 	}
 }
 
+static bool is_changed(struct source *s)
+{
+	uint64_t stamp = s->ops->root_stamp ? s->ops->root_stamp(s) : s->looked_stamp;
+	bool changed = stamp != s->looked_stamp;
+
+	s->looked_stamp = stamp;
+	return changed;
+}
+
 void sources_look(struct registry *r, bool all)
 {
 	for (struct source *s = r->sources; s; s = s->next) {
-		if (all || !s->readable)
+		if (all || !s->readable || is_changed(s))
 			source_look(r, s);
 	}
 }

@@ -39,6 +39,12 @@ struct source_ops {
 	 */
 	int (*list)(struct source *s, source_key_fn fn, void *arg);
 
+	/*
+	 * Changes when anything of the source does. Set for sources that cannot be
+	 * watched: they are asked every second. NULL: inotify tells.
+	 */
+	uint64_t (*root_stamp)(struct source *s);
+
 	/* Changes when the files of @key do; 0: nothing is known of @key. */
 	uint64_t (*stamp)(struct source *s, const char *key);
 
@@ -70,6 +76,7 @@ struct source {
 	char *root; /* canonical host path */
 	char *found_by;
 	bool readable;
+	uint64_t looked_stamp; /* root_stamp() of the last look */
 	bool is_kept;	 /* a default or an option: looked for for ever */
 	unsigned misses; /* full looks in a row that found nothing there */
 	unsigned containers;
@@ -82,6 +89,7 @@ struct source {
 extern const struct source_ops docker_source_ops;
 extern const struct source_ops podman_source_ops;
 extern const struct source_ops containerd_source_ops;
+extern const struct source_ops containerd_store_source_ops;
 extern const struct source_ops oci_source_ops;
 extern const struct source_ops lxc_source_ops;
 extern const struct source_ops nspawn_source_ops;

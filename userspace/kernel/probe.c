@@ -244,6 +244,27 @@ static int adopt(struct probe *p, struct strbuf *error)
 	return -ENODATA;
 }
 
+/* What can be told without loading everything. */
+static int check_tier(enum probe_tier tier, struct strbuf *error)
+{
+	const char *why = NULL;
+	int err = -EOPNOTSUPP;
+
+	if (!kernel_can_load()) {
+		why = "BPF programs cannot be loaded (CAP_BPF and CAP_PERFMON are needed)";
+		err = -EPERM;
+	} else if (tier == PROBE_TIER_VFS_FEXIT && !kernel_has_trampoline()) {
+		why = "tier vfs-fexit: the kernel refuses fexit programs";
+	} else if (tier == PROBE_TIER_VFS_KPROBE && !kernel_has_kprobe()) {
+		why = "tier vfs-kprobe: the kernel has no kprobes";
+	}
+	if (!why)
+		return 0;
+	if (error)
+		strbuf_adds(error, why);
+	return err;
+}
+
 static int open_tier(const struct probe_options *options, enum probe_tier tier,
 		     struct strbuf *error, struct probe **ret)
 {
@@ -254,8 +275,11 @@ static int open_tier(const struct probe_options *options, enum probe_tier tier,
 		return -ENOMEM;
 	if (p->pin_dir)
 		err = adopt(p, error);
-	if (err == -ENODATA)
-		err = probe_load(p, tier, error);
+	if (err == -ENODATA) {
+		err = check_tier(tier, error);
+		if (!err)
+			err = probe_load(p, tier, error);
+	}
 	if (!err)
 		err = start(p, error);
 	if (err)
@@ -266,7 +290,8 @@ static int open_tier(const struct probe_options *options, enum probe_tier tier,
 
 int probe_open(const struct probe_options *options, struct strbuf *error, struct probe **ret)
 {
-	static const enum probe_tier order[] = {PROBE_TIER_FS, PROBE_TIER_SYSCALL};
+	static const enum probe_tier order[] = {PROBE_TIER_VFS_FEXIT, PROBE_TIER_VFS_KPROBE,
+						PROBE_TIER_FS, PROBE_TIER_SYSCALL};
 	size_t i;
 	int err = -EOPNOTSUPP;
 

@@ -11,14 +11,17 @@
 #define KPROBE TIER_BIT(PROBE_TIER_VFS_KPROBE)
 #define FS TIER_BIT(PROBE_TIER_FS)
 #define SYSCALL TIER_BIT(PROBE_TIER_SYSCALL)
-#define NO_VFS (FS | SYSCALL) /* where only file systems tell of names */
+#define NO_FEXIT (FS | SYSCALL | KPROBE) /* where only file systems tell of names */
+#define CALLS (FEXIT | KPROBE | SYSCALL) /* where whole calls are seen */
 
 #define FS_WRITES (SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | \
 		   SEES(COPY_UP_BYTES) | SEES(IO_URING))
-#define SYSCALL_WRITES (SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | \
+#define CALL_WRITES (SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | \
 			SEES(TMPFS_WRITES) | SEES(DIRECT_IO))
 
 /* clang-format off */
+#define FN_HOOK(prog, where, what, tier, sight) \
+	{ .program = prog, .name = where, .role = what, .tiers = tier, .sees = sight }
 #define TP_HOOK(prog, event, what, where, sight) \
 	{ .program = prog, .name = "tp_btf/" event, .btf = "btf_trace_" event, \
 	  .role = what, .tiers = where, .sees = sight }
@@ -36,14 +39,39 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_uring_done", "io_uring_complete", "calls of io_uring", FS, 0),
 	TP_HOOK("on_dio_begin", "iomap_dio_rw_begin", "direct writes", FS, 0),
 	TP_HOOK("on_dio_complete", "iomap_dio_complete", "direct writes", FS, SEES(DIRECT_IO)),
+	/* write_vfs.bpf.c */
+	FN_HOOK("on_vfs_write", "fexit/vfs_write", "writes", FEXIT, CALL_WRITES),
+	FN_HOOK("on_vfs_writev", "fexit/vfs_writev", "writes", FEXIT, 0),
+	FN_HOOK("on_splice_write", "fexit/iter_file_splice_write", "writes", FEXIT,
+		SEES(COPY_UP_BYTES)),
+	FN_HOOK("on_copy_begin", "fentry/vfs_copy_file_range", "writes", FEXIT, 0),
+	FN_HOOK("on_copy_end", "fexit/vfs_copy_file_range", "writes", FEXIT, 0),
+	FN_HOOK("on_aio_complete", "fentry/aio_complete_rw", "writes of AIO", FEXIT, 0),
+	FN_HOOK("on_kretprobe_vfs_write", "kretprobe/vfs_write", "writes", KPROBE, CALL_WRITES),
+	FN_HOOK("on_kprobe_vfs_write", "kprobe/vfs_write", "writes", KPROBE, 0),
+	FN_HOOK("on_kretprobe_vfs_writev", "kretprobe/vfs_writev", "writes", KPROBE, 0),
+	FN_HOOK("on_kprobe_vfs_writev", "kprobe/vfs_writev", "writes", KPROBE, 0),
+	FN_HOOK("on_kretprobe_splice_write", "kretprobe/iter_file_splice_write", "writes", KPROBE,
+		SEES(COPY_UP_BYTES)),
+	FN_HOOK("on_kprobe_splice_write", "kprobe/iter_file_splice_write", "writes", KPROBE, 0),
+	FN_HOOK("on_kretprobe_copy", "kretprobe/vfs_copy_file_range", "writes", KPROBE, 0),
+	FN_HOOK("on_kprobe_copy", "kprobe/vfs_copy_file_range", "writes", KPROBE, 0),
+	FN_HOOK("on_kprobe_aio_complete", "kprobe/aio_complete_rw", "writes of AIO", KPROBE, 0),
+	/* names_vfs.bpf.c */
+	FN_HOOK("on_vfs_rename", "fexit/vfs_rename", "renames", FEXIT, SEES(RENAME)),
+	FN_HOOK("on_vfs_link", "fexit/vfs_link", "links", FEXIT, SEES(LINK)),
+	FN_HOOK("on_vfs_unlink", "fexit/vfs_unlink", "removals", FEXIT, SEES(UNLINK)),
+	FN_HOOK("on_vfs_rmdir", "fexit/vfs_rmdir", "removals", FEXIT, 0),
+	FN_HOOK("on_vfs_setxattr", "fexit/vfs_setxattr", "attributes", FEXIT, 0),
+	FN_HOOK("on_notify_change", "fexit/notify_change", "attributes", FEXIT, SEES(ATTR)),
 	/* write_syscall.bpf.c */
-	TP_HOOK("on_sys_exit", "sys_exit", "writes", SYSCALL, SYSCALL_WRITES),
+	TP_HOOK("on_sys_exit", "sys_exit", "writes", SYSCALL, CALL_WRITES),
 	{
 		.program = "on_uring_complete",
 		.name = "tp_btf/io_uring_complete",
 		.btf = "btf_trace_io_uring_complete",
 		.role = "writes of io_uring",
-		.tiers = SYSCALL,
+		.tiers = CALLS,
 		.sees = SEES(IO_URING),
 		.max_args = 3,
 	},
@@ -52,7 +80,7 @@ const struct hook_def hook_defs[] = {
 		.name = "tp_btf/io_uring_complete",
 		.btf = "btf_trace_io_uring_complete",
 		.role = "writes of io_uring",
-		.tiers = SYSCALL,
+		.tiers = CALLS,
 		.sees = SEES(IO_URING),
 		.min_args = 4,
 	},
@@ -85,18 +113,18 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_xfs_dirty_attr_node_replace", "xfs_attr_node_replace", "dirty inodes",
 		ANY_TIER, 0),
 	/* create.bpf.c, remove.bpf.c, attr.bpf.c */
-	TP_HOOK("on_ext4_allocate_inode", "ext4_allocate_inode", "creations", NO_VFS, SEES(CREATE)),
-	TP_HOOK("on_ext4_unlink", "ext4_unlink_exit", "removals", NO_VFS, SEES(UNLINK)),
-	TP_HOOK("on_ext4_truncate", "ext4_truncate_enter", "truncations", NO_VFS, SEES(TRUNCATE)),
-	TP_HOOK("on_ext4_fallocate", "ext4_fallocate_enter", "truncations", NO_VFS, 0),
-	TP_HOOK("on_ext4_punch_hole", "ext4_punch_hole", "truncations", NO_VFS, 0),
-	TP_HOOK("on_ext4_zero_range", "ext4_zero_range", "truncations", NO_VFS, 0),
-	TP_HOOK("on_ext4_collapse_range", "ext4_collapse_range", "truncations", NO_VFS, 0),
-	TP_HOOK("on_ext4_insert_range", "ext4_insert_range", "truncations", NO_VFS, 0),
-	TP_HOOK("on_xfs_create", "xfs_create", "creations", NO_VFS, 0),
-	TP_HOOK("on_xfs_symlink", "xfs_symlink", "creations", NO_VFS, 0),
-	TP_HOOK("on_xfs_remove", "xfs_remove", "removals", NO_VFS, 0),
-	TP_HOOK("on_xfs_rename", "xfs_rename", "renames", NO_VFS, 0),
+	TP_HOOK("on_ext4_allocate_inode", "ext4_allocate_inode", "creations", ANY_TIER, SEES(CREATE)),
+	TP_HOOK("on_ext4_unlink", "ext4_unlink_exit", "removals", NO_FEXIT, SEES(UNLINK)),
+	TP_HOOK("on_ext4_truncate", "ext4_truncate_enter", "truncations", ANY_TIER, SEES(TRUNCATE)),
+	TP_HOOK("on_ext4_fallocate", "ext4_fallocate_enter", "truncations", ANY_TIER, 0),
+	TP_HOOK("on_ext4_punch_hole", "ext4_punch_hole", "truncations", ANY_TIER, 0),
+	TP_HOOK("on_ext4_zero_range", "ext4_zero_range", "truncations", ANY_TIER, 0),
+	TP_HOOK("on_ext4_collapse_range", "ext4_collapse_range", "truncations", ANY_TIER, 0),
+	TP_HOOK("on_ext4_insert_range", "ext4_insert_range", "truncations", ANY_TIER, 0),
+	TP_HOOK("on_xfs_create", "xfs_create", "creations", ANY_TIER, 0),
+	TP_HOOK("on_xfs_symlink", "xfs_symlink", "creations", ANY_TIER, 0),
+	TP_HOOK("on_xfs_remove", "xfs_remove", "removals", NO_FEXIT, 0),
+	TP_HOOK("on_xfs_rename", "xfs_rename", "renames", NO_FEXIT, 0),
 	/* exec.bpf.c, cgroup.bpf.c */
 	TP_HOOK("on_exec", "sched_process_exec", "executions", ANY_TIER, SEES(EXEC)),
 	TP_HOOK("on_cgroup_mkdir", "cgroup_mkdir", "cgroups", ANY_TIER, SEES(CGROUPS)),

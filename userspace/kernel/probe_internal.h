@@ -110,6 +110,11 @@ const char *probe_map_name(enum probe_map map);
 /* How many elements the options ask for; 0: as the program says. */
 size_t probe_map_entries(const struct probe *p, enum probe_map map);
 
+/* probe_kernel.c: tried, not guessed. */
+bool kernel_can_load(void);
+bool kernel_has_trampoline(void);
+bool kernel_has_kprobe(void);
+
 /* probe_hooks.c */
 void probe_hooks_init(struct probe *p);
 void probe_hooks_note(struct hook *h, int error, const char *why_not);

@@ -34,7 +34,7 @@ static int load_tracing(enum bpf_attach_type attach, uint32_t btf_id)
 }
 
 /* Loading alone proves nothing: some kernels refuse the attachment. */
-static bool can_attach_fexit(void)
+bool kernel_has_trampoline(void)
 {
 	int id = libbpf_find_vmlinux_btf_id("vfs_fallocate", BPF_TRACE_FEXIT);
 	auto_close int prog = -1, link = -1;
@@ -48,7 +48,12 @@ static bool can_attach_fexit(void)
 	return link >= 0;
 }
 
-static bool can_load_tracepoint(void)
+bool kernel_has_kprobe(void)
+{
+	return !access("/sys/bus/event_source/devices/kprobe/type", R_OK);
+}
+
+bool kernel_can_load(void)
 {
 	int id = libbpf_find_vmlinux_btf_id("sched_process_exec", BPF_TRACE_RAW_TP);
 	auto_close int prog = -1;
@@ -120,9 +125,9 @@ int probe_examine_kernel(struct probe_kernel *ret)
 	memcpy(k.release, name.release, strnlen(name.release, sizeof(k.release) - 1));
 	examine_btf(&k);
 	k.has_bpffs = !statfs("/sys/fs/bpf", &fs) && fs.f_type == BPF_FS_MAGIC;
-	k.can_load = can_load_tracepoint();
-	k.has_trampoline = can_attach_fexit();
-	k.has_kprobe = !access("/sys/bus/event_source/devices/kprobe/type", R_OK);
+	k.can_load = kernel_can_load();
+	k.has_trampoline = kernel_has_trampoline();
+	k.has_kprobe = kernel_has_kprobe();
 	read_line("/sys/kernel/security/lsm", k.lsm, sizeof(k.lsm));
 	*ret = k;
 	return 0;

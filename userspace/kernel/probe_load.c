@@ -87,6 +87,14 @@ static int tracepoint_args(const struct btf *btf, const char *name)
 	return (int)btf_vlen(t) - 1;
 }
 
+/* Whether a function that fentry or fexit wants has BTF; other hooks show when attached. */
+static bool function_is_there(const struct btf *btf, const char *name)
+{
+	if (strncmp(name, "fe", 2))
+		return true;
+	return btf__find_by_name_kind(btf, strchr(name, '/') + 1, BTF_KIND_FUNC) > 0;
+}
+
 static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct btf *btf)
 {
 	const struct hook_def *def = h->def;
@@ -98,7 +106,11 @@ static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct bt
 		probe_hooks_note(h, 0, "not in this tier");
 		return false;
 	}
-	args = tracepoint_args(btf, def->btf);
+	if (!function_is_there(btf, def->name)) {
+		probe_hooks_note(h, 0, "not in this kernel");
+		return false;
+	}
+	args = def->btf ? tracepoint_args(btf, def->btf) : 0;
 	if (args < 0) {
 		probe_hooks_note(h, 0, "not in this kernel");
 		return false;

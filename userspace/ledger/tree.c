@@ -153,6 +153,8 @@ void tree_freeze(struct tree *t)
 {
 	size_t i;
 
+	if (t->is_gone)
+		return;
 	t->is_gone = true;
 	t->wants_rescan = false;
 	drop_queue(t);
@@ -240,7 +242,7 @@ static bool is_lagging(const struct tree *t)
 		return true;
 	if (t->reader.node)
 		since_ns = t->reader.begun_ns;
-	if (w && !tree_is_held(t, now_ns) && w->queued_ns < since_ns)
+	if (w && w->queued_ns < since_ns)
 		since_ns = w->queued_ns;
 	return now_ns - since_ns > TREE_FRESH_NS;
 }

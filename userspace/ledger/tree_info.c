@@ -137,7 +137,7 @@ int tree_node_refresh(struct tree_node *n)
 
 	if (t->is_gone)
 		return -ENOENT;
-	if (!n->parent || tree_is_held(t, clock_mono_ns()))
+	if (!n->parent)
 		return 0;
 	fd = tree_dir_fd(t, n->parent);
 	if (fd < 0)

@@ -33,7 +33,7 @@
 
 #define TREE_FDS	      12		  /* directories kept open while there is work */
 #define TREE_OPTIONAL_WATCHES 8192		  /* added non-directories watched per tree */
-#define TREE_QUIET_NS	      (500 * NS_PER_MSEC) /* of an unmounted layer, before it is read */
+#define TREE_QUIET_NS	      (500 * NS_PER_MSEC) /* of an unmounted layer, before names vanish */
 #define TREE_BACKOFF_FACTOR   10		  /* a read of t is followed by 10 t without one */
 #define TREE_BACKOFF_MAX_NS   (500 * NS_PER_MSEC)
 #define TREE_RETRY_NS	      (100 * NS_PER_MSEC) /* of what could not be read */
@@ -153,6 +153,7 @@ struct tree_reader {
 	uint64_t begun_ns, spent_ns;
 	bool is_listed; /* all names read; now for those that were not among them */
 	bool is_torn;	/* something could not be settled: read again */
+	bool is_held;	/* names are gone, but it is too early to believe that */
 	char *buf;
 	size_t len, at;
 };
@@ -274,7 +275,6 @@ void tree_report(struct tree *t, struct tree_change *change);
 void tree_read_begin(struct tree *t, const struct tree_work *w);
 void tree_read_step(struct tree *t, uint64_t until_ns);
 void tree_read_abort(struct tree *t);
-void tree_read_postpone(struct tree *t); /* begin again later */
 
 /* --- tree_opaque.c */
 /* Opaque or not, by the reader's directory and those above. 0 or -errno. */
@@ -329,7 +329,7 @@ static inline void tree_changed(struct tree *t)
 }
 
 /* --- tree.c */
-/* Of an unmounted layer: is it too early to believe what is seen? */
+/* Of an unmounted layer: is it too early to believe that names have vanished? */
 static inline bool tree_is_held(const struct tree *t, uint64_t now_ns)
 {
 	return !t->is_mounted && now_ns < t->quiet_ns;

@@ -181,7 +181,7 @@ bool queue_pop(struct tree *t, uint64_t now_ns, struct tree_work *ret)
 		list_push(&t->ready, w, false);
 	}
 	w = t->ready.first;
-	if (!w || (tree_is_held(t, now_ns) && !(w->flags & WORK_INITIAL)))
+	if (!w)
 		return false;
 	list_remove(&t->ready, w);
 	*ret = *w;

@@ -35,16 +35,6 @@ void tree_read_abort(struct tree *t)
 		reader_done(t);
 }
 
-void tree_read_postpone(struct tree *t)
-{
-	struct tree_node *n = t->reader.node;
-	struct tree_cause cause = t->reader.cause;
-	unsigned flags = t->reader.flags;
-
-	reader_done(t);
-	queue_add(t, n, flags | WORK_READ, &cause, 0);
-}
-
 static int open_reader(struct tree *t, struct tree_reader *r)
 {
 	int fd = tree_dir_fd(t, r->node);
@@ -198,6 +188,10 @@ static bool sweep_step(struct tree *t, struct tree_reader *r)
 
 	if (r->seen >= d->len || r->sweep_at >= d->slots_len)
 		return false;
+	if (tree_is_held(t, clock_mono_ns())) {
+		r->is_held = true;
+		return false;
+	}
 	c = d->slots[r->sweep_at];
 	/* Taking one out moves others into its slot, so that one is looked at again. */
 	if (!c || c->seen == r->number)
@@ -212,7 +206,7 @@ static void finish(struct tree *t, struct tree_reader *r)
 	struct tree_node *n = r->node;
 	struct tree_cause cause = r->cause;
 	uint64_t now_ns = clock_mono_ns(), rest_ns = r->spent_ns * TREE_BACKOFF_FACTOR;
-	bool is_torn = r->is_torn;
+	bool is_torn = r->is_torn, is_held = r->is_held;
 
 	if (rest_ns > TREE_BACKOFF_MAX_NS)
 		rest_ns = TREE_BACKOFF_MAX_NS;
@@ -225,6 +219,8 @@ static void finish(struct tree *t, struct tree_reader *r)
 	reader_done(t);
 	if (is_torn)
 		queue_add(t, n, WORK_READ, &cause, now_ns + TREE_RETRY_NS);
+	else if (is_held)
+		queue_add(t, n, WORK_READ, &cause, t->quiet_ns);
 }
 
 void tree_read_step(struct tree *t, uint64_t until_ns)

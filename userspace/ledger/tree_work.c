@@ -73,8 +73,6 @@ static bool work_once(struct tree *t, uint64_t until_ns)
 		t->rescan_ns = now_ns + NS_PER_SEC;
 		tree_rescan(t);
 	}
-	if (t->reader.node && tree_is_held(t, now_ns) && !(t->reader.flags & WORK_INITIAL))
-		tree_read_postpone(t);
 	if (t->reader.node)
 		tree_read_step(t, until_ns);
 	else if (queue_pop(t, now_ns, &w))
@@ -111,13 +109,9 @@ static int ms_until(uint64_t due_ns, uint64_t now_ns)
 static int next_ms(const struct tree *t)
 {
 	uint64_t now_ns = clock_mono_ns(), due_ns = queue_next_due(t);
-	const struct tree_work *first = t->ready.first;
-	bool is_held = tree_is_held(t, now_ns);
 
-	if (t->reader.node || (first && (!is_held || (first->flags & WORK_INITIAL))))
+	if (t->reader.node || t->ready.first)
 		return 0;
-	if (is_held && (first || due_ns))
-		return ms_until(t->quiet_ns, now_ns);
 	if (t->limbo.first && (!due_ns || t->limbo.first->queued_ns + TREE_RETRY_NS < due_ns))
 		due_ns = t->limbo.first->queued_ns + TREE_RETRY_NS + 1;
 	if (t->wants_rescan && (!due_ns || t->rescan_ns < due_ns))
@@ -132,7 +126,10 @@ static bool is_idle(const struct tree *t)
 	return !t->ready.first && !t->reader.node && !t->limbo.first && !tree_is_comparing(t);
 }
 
-/* A quiet layer whose directory is not at its place any more is being removed. */
+/*
+ * Of an unmounted layer that has been quiet: gone for good, or not at its place any more
+ * and so about to go? Only if neither will vanished names be believed.
+ */
 static void check_removal(struct tree *t)
 {
 	uint64_t now_ns = clock_mono_ns();
