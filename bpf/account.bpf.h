@@ -175,6 +175,8 @@ static __always_inline bool is_pseudo(__u32 magic)
 /* Returns whether the verdict holds for later writes too. */
 static __always_inline bool slot_judge(struct dw_slot *slot, __u32 magic, __u32 how)
 {
+	__u32 elsewhere;
+
 	slot->container = 0;
 	slot->overlay_dev = 0;
 	slot->root = 0;
@@ -186,11 +188,9 @@ static __always_inline bool slot_judge(struct dw_slot *slot, __u32 magic, __u32 
 		slot->verdict = DW_VERDICT_NOBODY;
 		return true;
 	}
-	if (how == JUDGE_SUPERBLOCK && magic == TMPFS_MAGIC) {
-		verdict_of_writer(slot, DW_TARGET_TMPFS);
-		return true;
-	}
-	return judge_by_walk(slot) && (slot->verdict != DW_VERDICT_COPY_UP || how == JUDGE_DIR);
+	elsewhere = magic == TMPFS_MAGIC ? DW_TARGET_TMPFS : DW_TARGET_OTHER;
+	return judge_by_walk(slot, elsewhere) &&
+	       (slot->verdict != DW_VERDICT_COPY_UP || how == JUDGE_DIR);
 }
 
 /* No slot and no spare one: say that a run of a program was in vain. */

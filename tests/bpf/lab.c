@@ -6,11 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -63,6 +65,33 @@ const char *lab_path(const struct lab *lab, const char *name)
 const char *lab_upper_path(const struct lab *lab, const char *name)
 {
 	return join(lab->upper, name);
+}
+
+static bool is_ext4(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && fs.f_type == EXT4_SUPER_MAGIC;
+}
+
+bool lab_can(enum probe_tier tier, enum lab_fs fs)
+{
+	const char *why = NULL;
+	struct probe_kernel k;
+
+	if (geteuid() || probe_examine_kernel(&k) || !k.can_load)
+		why = "BPF programs cannot be loaded";
+	else if (tier == PROBE_TIER_VFS_FEXIT && !k.has_trampoline)
+		why = "the kernel refuses fexit programs";
+	else if (tier == PROBE_TIER_VFS_KPROBE && !k.has_kprobe)
+		why = "the kernel has no kprobes";
+	else if (tier == PROBE_TIER_FS && fs == LAB_ROOT_FS && !is_ext4("/tmp"))
+		why = "/tmp is not on ext4";
+	else if (fs != LAB_ROOT_FS && access("/dev/loop-control", W_OK))
+		why = "there are no loop devices";
+	if (why)
+		print_message("skipped: tier %s: %s\n", probe_tier_name(tier), why);
+	return !why;
 }
 
 static void make_file_system(struct lab *lab, enum lab_fs fs, unsigned mib)

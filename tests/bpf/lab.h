@@ -9,6 +9,7 @@
 #define LAB_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,9 @@ struct lab {
 	struct probe *probe;
 	struct dw_counters before; /* set by lab_mark() */
 };
+
+/* Whether this kernel and this machine can; says why not. For main(). */
+bool lab_can(enum probe_tier tier, enum lab_fs fs);
 
 /*
  * Set up: a file system of @fs (@mib of them; ignored for LAB_ROOT_FS), overlay

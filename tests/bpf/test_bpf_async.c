@@ -245,10 +245,12 @@ int main(void)
 		TEST(direct_aio_is_counted),
 		TEST(buffered_aio_is_counted_in_bytes),
 	};
-	int failed;
+	int failed = 0;
 
-	tier_under_test = PROBE_TIER_FS;
-	failed = cmocka_run_group_tests_name("tier fs", tests, open_lab, close_lab);
-	tier_under_test = PROBE_TIER_SYSCALL;
-	return failed + cmocka_run_group_tests_name("tier syscall", tests, open_lab, close_lab);
+	for (tier_under_test = PROBE_TIER_VFS_FEXIT; tier_under_test < PROBE_TIER_MAX;
+	     tier_under_test++)
+		if (lab_can(tier_under_test, LAB_ROOT_FS))
+			failed += cmocka_run_group_tests_name(probe_tier_name(tier_under_test),
+							      tests, open_lab, close_lab);
+	return failed;
 }

@@ -86,13 +86,17 @@ static void containerd_tells_its_state_directory(void **state)
 
 	(void)state;
 	world_open(&w);
-	EXPECT(&w, "containerd", "containerd", "containerd=/run/containerd ");
-	EXPECT(&w, "containerd", "containerd\0--state\0/s", "containerd=/s ");
+	EXPECT(&w, "containerd", "containerd",
+	       "containerd=/run/containerd containerd-store=/var/lib/containerd ");
+	EXPECT(&w, "containerd", "containerd\0--state\0/s",
+	       "containerd=/s containerd-store=/var/lib/containerd ");
 	world_file(&w, "/c.toml", "version = 2\nroot = \"/r\"\n  state= '/st' # x\n[grpc]\n");
-	EXPECT(&w, "containerd", "containerd\0-c\0/c.toml", "containerd=/st ");
-	EXPECT(&w, "containerd", "containerd\0--config=/c.toml", "containerd=/st ");
+	EXPECT(&w, "containerd", "containerd\0-c\0/c.toml", "containerd=/st containerd-store=/r ");
+	EXPECT(&w, "containerd", "containerd\0--config=/c.toml\0--root=/rr",
+	       "containerd=/st containerd-store=/rr ");
 	world_file(&w, "/c.toml", "version = 2\n[plugins]\nstate = \"/no\"\n");
-	EXPECT(&w, "containerd", "containerd\0-c\0/c.toml", "containerd=/run/containerd ");
+	EXPECT(&w, "containerd", "containerd\0-c\0/c.toml",
+	       "containerd=/run/containerd containerd-store=/var/lib/containerd ");
 	world_dir(&w, "/proc/7");
 	world_link(&w, "/proc/7/cwd", "/k/io.containerd.runtime.v2.task/moby/x");
 	EXPECT(&w, "containerd-shim", "/usr/bin/containerd-shim-runc-v2\0-id\0x", "containerd=/k ");

@@ -88,15 +88,16 @@ static void a_removed_layer_leaves_the_lines_of_its_last_moment(void **state)
 static void a_layer_renamed_away_to_be_removed_is_held_as_long_as_it_takes(void **state)
 {
 	struct tree_world *tw = *state;
-	struct stat st;
+	struct stat st, new;
 	char command[256];
 	int ms;
 
+	stat(upper(tw, "new"), &new);
 	stat(tw->w.upper, &st);
 	tree_set_mounted(tw->tree, false);
 	assert_int_equal(rename(tw->w.upper, world_path(&tw->w, "removing")), 0);
 	assert_int_equal(remove(world_path(&tw->w, "removing/new/x")), 0);
-	tree_mark(tw->tree, tree_root_ino(tw->tree), NULL, 0);
+	tree_mark(tw->tree, new.st_ino, NULL, 0);
 	/* Longer than the quiet time passes in the middle. */
 	usleep(600000);
 	ms = tree_work(tw->tree, 0);
@@ -118,7 +119,10 @@ static void a_removal_in_a_stopped_container_is_believed_when_it_is_quiet(void *
 	assert_int_equal(remove(upper(tw, "new/x")), 0);
 	notice(tw);
 	ms = tree_work(tw->tree, 0);
-	assert_true(ms > 300 && ms <= 500);
+	assert_true(ms > 0);
+	assert_lines(tw, LINES);
+	usleep(200000);
+	assert_true(tree_work(tw->tree, 0) > 0);
 	assert_lines(tw, LINES);
 	settle(tw);
 	assert_lines(tw, "A /new\nC /d\nC /d/f\n");

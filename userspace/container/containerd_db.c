@@ -19,9 +19,9 @@
 #include "container/bolt.h"
 #include "container/containerd_spec.h"
 
-#define SNAPSHOTTER "io.containerd.snapshotter.v1.overlayfs"
-#define PARENTS_MAX 512
-#define PATH_LEN_MAX 8
+#define SNAPSHOTTER	   "io.containerd.snapshotter.v1.overlayfs"
+#define PARENTS_MAX	   512
+#define PATH_LEN_MAX	   8
 #define YEAR_1_TO_1970_SEC 62135596800ll
 
 #define auto_bucket auto_release(bolt_bucket_done)
@@ -218,8 +218,8 @@ static char *snapshot_dir(const struct containerd_db *db, uint64_t id, const cha
 {
 	struct strbuf path = STRBUF_INIT;
 
-	strbuf_addf(&path, "%s/" SNAPSHOTTER "/snapshots/%llu/%s", db->root,
-		    (unsigned long long)id, name);
+	strbuf_addf(&path, "%s/" SNAPSHOTTER "/snapshots/%llu/%s", db->root, (unsigned long long)id,
+		    name);
 	return strbuf_take(&path);
 }
 
@@ -293,7 +293,8 @@ static int read_fields(struct containerd_db *db, const char *space,
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	int err;
 
-	if (*get_text(db->meta, bucket, "image", &text) && !source_set(&c->image, strbuf_str(&text)))
+	if (*get_text(db->meta, bucket, "image", &text) &&
+	    !source_set(&c->image, strbuf_str(&text)))
 		return -ENOMEM;
 	strbuf_reset(&text);
 	if (!bolt_get(db->meta, bucket, "createdat", &text))

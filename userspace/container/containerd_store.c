@@ -24,7 +24,7 @@ struct stored {
 	UT_hash_handle hh;
 	char *key;
 	uint64_t stamp;
-	bool is_seen;
+	bool is_seen, is_new; /* in the current pass */
 	struct container *c;
 };
 
@@ -91,7 +91,7 @@ static int take_new(struct reading *r, const char *space, const char *id, const 
 		return err == -ENOENT ? 0 : (err ? err : -ENOMEM);
 	}
 	one->stamp = stamp;
-	one->is_seen = true;
+	one->is_seen = one->is_new = true;
 	HASH_ADD_KEYPTR(hh, r->store->stored, one->key, strlen(one->key), one);
 	return 0;
 }
@@ -126,14 +126,14 @@ static int read_once(struct source *s, struct store *store)
 	if (err)
 		return err;
 	HASH_ITER (hh, store->stored, one, next)
-		one->is_seen = false;
+		one->is_seen = one->is_new = false;
 	err = containerd_db_foreach(r.db, take_container, &r);
 	if (!containerd_db_is_current(r.db))
 		err = -EAGAIN;
 	containerd_db_close(r.db);
 	HASH_ITER (hh, store->stored, one, next) {
-		/* Read across a commit: a page may have been another one by then. */
-		if (err == -EAGAIN || (!err && !one->is_seen))
+		/* Read across a commit, a page may have been another one by then. */
+		if (err ? one->is_new : !one->is_seen)
 			forget(store, one);
 	}
 	return err;
@@ -204,7 +204,8 @@ static uint64_t store_stamp(struct source *s, const char *key)
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 	const struct stored *one;
 
-	if (!strchr(key, '/') || reread(s, &why))
+	/* While it cannot be read, what was read stays true. */
+	if (!strchr(key, '/') || reread(s, &why) == -ENOENT)
 		return 0;
 	one = find(s, key);
 	return one ? one->stamp : 0;
@@ -215,11 +216,9 @@ static int store_read(struct source *s, const char *key, struct strbuf *why, str
 	const struct stored *one;
 	int err = reread(s, why);
 
-	if (err)
-		return err;
 	one = find(s, key);
 	if (!one)
-		return -ENOENT;
+		return err ? err : -ENOENT;
 	*ret = container_copy(one->c);
 	return *ret ? 0 : -ENOMEM;
 }

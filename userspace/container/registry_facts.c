@@ -96,11 +96,64 @@ static void identify_mounts(struct registry *r, struct container *said)
 	}
 }
 
+/* Two containers of one name: ctr's in another namespace, runc's in another root. */
+static bool conflicts(const struct entry *e, const struct source *s, const char *key,
+		      const struct container *said)
+{
+	const char *merged = said->overlay.merged;
+
+	for (const struct facts *f = e->facts; f; f = f->next) {
+		if (!f->source || !s || !f->said)
+			continue;
+		if (f->source->ops == s->ops && (f->source != s || strcmp(f->key, key) != 0))
+			return true;
+		if (strchr(f->key, '/') && strchr(key, '/') && strcmp(f->key, key) != 0)
+			return true;
+		if (merged && f->said->overlay.merged &&
+		    strcmp(merged, f->said->overlay.merged) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Where a name is taken, its namespace or runc's root goes in front: "other.c1". */
+static struct entry *entry_by_long_name(struct registry *r, const struct source *s, const char *key)
+{
+	const char *slash = strrchr(s->root, '/');
+	char id[CONTAINER_ID_MAX];
+	char *at;
+	int n;
+
+	if (strchr(key, '/'))
+		n = snprintf(id, sizeof(id), "%s", key);
+	else
+		n = snprintf(id, sizeof(id), "%s.%s", slash ? slash + 1 : "", key);
+	if (n < 0 || (size_t)n >= sizeof(id))
+		return NULL;
+	at = strchr(id, '/');
+	if (at)
+		*at = '.';
+	return entry_get(r, id);
+}
+
+static struct entry *entry_for(struct registry *r, const struct facts *f, const struct source *s,
+			       const char *key, const struct container *said)
+{
+	struct entry *e;
+
+	if (f && f->entry)
+		return f->entry;
+	e = entry_get(r, said->id);
+	if (!e || source_is_hex_id(said->id) || !conflicts(e, s, key, said))
+		return e;
+	return entry_by_long_name(r, s, key);
+}
+
 int facts_put(struct registry *r, struct source *s, const char *key, enum facts_rank rank,
 	      struct container *said, struct facts **ret)
 {
 	struct facts *f = facts_find(r, s, key);
-	struct entry *e = said ? entry_get(r, said->id) : NULL;
+	struct entry *e = said ? entry_for(r, f, s, key, said) : NULL;
 
 	if (said && !e) {
 		container_free(said);

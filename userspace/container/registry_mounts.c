@@ -101,17 +101,35 @@ static bool resolve_store(struct registry *r, struct super *s, const struct over
 	return true;
 }
 
+/* containerd's own directory, by where it put the snapshot. */
+static void discover_store(struct registry *r, const char *upper, const char *by)
+{
+	auto_free char *root = upper ? strdup(upper) : NULL;
+	char *mark = root ? strstr(root, "/io.containerd.snapshotter.v1.") : NULL;
+
+	if (!mark || mark == root)
+		return;
+	*mark = '\0';
+	source_add(r, "containerd-store", root, by);
+}
+
 static bool resolve_task(struct registry *r, struct super *s, const struct overlay_owner *owner)
 {
 	auto_strbuf struct strbuf by = STRBUF_INIT, key = STRBUF_INIT;
+	const struct facts *f = NULL;
 	struct source *source;
 
 	strbuf_addf(&by, "overlay mounted below %s", owner->home);
 	strbuf_addf(&key, "%s/%s", owner->space, owner->name);
 	source = source_add(r, "containerd", owner->home, strbuf_str(&by));
-	attach_id(r, s, owner->name, runtime_of_space(owner->space));
-	if (source && s->entry)
-		source_refresh(r, source, strbuf_str(&key));
+	discover_store(r, s->overlay.upper, strbuf_str(&by));
+	for (struct source *other = r->sources; other; other = other->next) {
+		if (other == source || other->ops == &containerd_store_source_ops)
+			source_refresh(r, other, strbuf_str(&key));
+	}
+	if (source)
+		f = facts_find(r, source, strbuf_str(&key));
+	attach_id(r, s, f && f->entry ? f->entry->id : owner->name, runtime_of_space(owner->space));
 	return s->entry;
 }
 

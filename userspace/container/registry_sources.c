@@ -208,6 +208,10 @@ void source_look(struct registry *r, struct source *s)
 			f->is_seen = false;
 	}
 	err = s->ops->list(s, look_at_key, s);
+	if (err == -EAGAIN) {
+		s->looked_stamp = 0; /* it was being written; in a second again */
+		return;
+	}
 	if (err && err != -ENOENT && s->readable) {
 		fail(s, strerror(-err));
 		return; /* what was known stays until it can be read again */

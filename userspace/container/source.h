@@ -77,8 +77,8 @@ struct source {
 	char *found_by;
 	bool readable;
 	uint64_t looked_stamp; /* root_stamp() of the last look */
-	bool is_kept;	 /* a default or an option: looked for for ever */
-	unsigned misses; /* full looks in a row that found nothing there */
+	bool is_kept;	       /* a default or an option: looked for for ever */
+	unsigned misses;       /* full looks in a row that found nothing there */
 	unsigned containers;
 	uint64_t errors;
 	char *last_error;
