@@ -114,7 +114,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		return 0;
 	inode = inode_of_fd(task, fd);
 	if (inode)
-		count_write(inode, ret);
+		count_write(inode, 1, ret);
 	return 0;
 }
 
@@ -139,7 +139,7 @@ static __always_inline int on_uring_result(struct io_kiocb *req, __s32 res)
 		return 0;
 	inode = BPF_CORE_READ(req, file, f_inode);
 	if (inode)
-		count_write(inode, res);
+		count_write(inode, 1, res);
 	return 0;
 }
 

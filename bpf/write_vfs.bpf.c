@@ -13,6 +13,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "calls.bpf.h"
 #include "write_vfs.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -27,7 +28,7 @@ static __always_inline int on_written(struct file *file, long ret)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	if (inode)
-		count_write(inode, ret);
+		count_write(inode, 1, ret);
 	return 0;
 }
 
@@ -58,9 +59,28 @@ static __always_inline bool is_copying(void)
 	return state && state->copying;
 }
 
-static __always_inline int on_spliced(struct file *out, long ret)
+/* sendfile() splices a pipe full at a time: @pos_after tells which go together. */
+static __always_inline int on_spliced(struct file *out, const __s64 *pos_after, long ret)
 {
-	return is_copying() ? 0 : on_written(out, ret);
+	struct task_struct *task = current_task();
+	struct dw_task *state = task_state(task, true);
+	struct inode *inode = BPF_CORE_READ(out, f_inode);
+	struct chunk chunk = {.copied = ret, .len = ret};
+	bool begins;
+
+	if (!state || state->copying || ret <= 0 || !inode)
+		return 0;
+	bpf_probe_read_kernel(&chunk.pos, sizeof(chunk.pos), pos_after);
+	chunk.pos -= ret;
+	chunk.inode = (__u64)inode;
+	chunk.syscw = TASK_LOAD(task, ioac.syscw);
+	begins = chunk_begins_call(state, &chunk);
+	if (begins)
+		call_begin(state, &chunk);
+	else
+		call_continue(state, &chunk);
+	count_write(inode, begins, ret);
+	return 0;
 }
 
 /* The end of a read or a write that was queued: only the request says which. */
@@ -90,7 +110,7 @@ SEC("fexit/iter_file_splice_write")
 int BPF_PROG(on_splice_write, void *pipe, struct file *out, __s64 *ppos, __u64 len,
 	     unsigned int flags, long ret)
 {
-	return on_spliced(out, ret);
+	return on_spliced(out, ppos, ret);
 }
 
 SEC("fentry/vfs_copy_file_range")
@@ -123,16 +143,23 @@ static __always_inline int remember_file(struct file *file)
 	return 0;
 }
 
-static __always_inline int remembered_file_written(long ret, bool is_splice)
+static __always_inline struct file *remembered_file(void)
 {
 	struct dw_task *state = task_state(current_task(), false);
 	struct file *file;
 
-	if (!state || !state->file)
-		return 0;
+	if (!state)
+		return NULL;
 	file = (struct file *)state->file;
 	state->file = 0;
-	return is_splice ? on_spliced(file, ret) : on_written(file, ret);
+	return file;
+}
+
+static __always_inline int remembered_file_written(long ret)
+{
+	struct file *file = remembered_file();
+
+	return file ? on_written(file, ret) : 0;
 }
 
 SEC("kprobe/vfs_write")
@@ -144,7 +171,7 @@ int BPF_KPROBE(on_kprobe_vfs_write, struct file *file)
 SEC("kretprobe/vfs_write")
 int BPF_KRETPROBE(on_kretprobe_vfs_write, long ret)
 {
-	return remembered_file_written(ret, false);
+	return remembered_file_written(ret);
 }
 
 SEC("kprobe/vfs_writev")
@@ -156,19 +183,33 @@ int BPF_KPROBE(on_kprobe_vfs_writev, struct file *file)
 SEC("kretprobe/vfs_writev")
 int BPF_KRETPROBE(on_kretprobe_vfs_writev, long ret)
 {
-	return remembered_file_written(ret, false);
+	return remembered_file_written(ret);
 }
 
 SEC("kprobe/iter_file_splice_write")
-int BPF_KPROBE(on_kprobe_splice_write, void *pipe, struct file *out)
+int BPF_KPROBE(on_kprobe_splice_write, void *pipe, struct file *out, __s64 *ppos)
 {
-	return is_copying() ? 0 : remember_file(out);
+	struct dw_task *state;
+
+	if (is_copying())
+		return 0;
+	remember_file(out);
+	state = task_state(current_task(), false);
+	if (state)
+		state->ppos = (__u64)ppos;
+	return 0;
 }
 
 SEC("kretprobe/iter_file_splice_write")
 int BPF_KRETPROBE(on_kretprobe_splice_write, long ret)
 {
-	return is_copying() ? 0 : remembered_file_written(ret, true);
+	struct dw_task *state = task_state(current_task(), false);
+	struct file *file;
+
+	if (!state || state->copying)
+		return 0;
+	file = remembered_file();
+	return file ? on_spliced(file, (__s64 *)state->ppos, ret) : 0;
 }
 
 SEC("kprobe/vfs_copy_file_range")

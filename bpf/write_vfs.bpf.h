@@ -8,7 +8,7 @@
 
 #include "account.bpf.h"
 
-static __always_inline void count_write(struct inode *inode, __u64 bytes)
+static __always_inline void count_write(struct inode *inode, __u64 calls, __u64 bytes)
 {
 	struct task_struct *task = current_task();
 	struct dw_task *state;
@@ -29,9 +29,9 @@ static __always_inline void count_write(struct inode *inode, __u64 bytes)
 		count_copy_up(slot->container, bytes);
 	} else if (slot->verdict != DW_VERDICT_NOBODY) {
 		state = task_state(task, true);
-		slot_add(slot, 1, bytes, writer_of(task, state));
+		slot_add(slot, calls, bytes, writer_of(task, state));
 		if (slot->verdict == DW_VERDICT_PROVISIONAL)
-			count_provisional(slot->overlay_dev, 1, bytes);
+			count_provisional(slot->overlay_dev, calls, bytes);
 		if (is_first)
 			emit_first_write(index, bytes, false);
 	}

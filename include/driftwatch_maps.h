@@ -89,8 +89,9 @@ struct dw_task {
 	__u8 copying;	/* depth of vfs_copy_file_range() */
 	__u8 pad[4];
 	__u64 file; /* vfs-kprobe: struct file the function under way writes to */
+	__u64 ppos; /* vfs-kprobe: its pointer to the position */
 };
-_Static_assert(sizeof(struct dw_task) == 72, "no holes");
+_Static_assert(sizeof(struct dw_task) == 80, "no holes");
 
 /* Provisional totals of an overlay super block (vfs and syscall tiers). */
 struct dw_totals {

@@ -21,6 +21,11 @@ packages_test=("${packages_build[@]}"
 	e2fsprogs xfsprogs btrfs-progs
 	prometheus busybox-static python3 jq curl iproute2 util-linux procps libcap2-bin)
 
+# To boot kernels in virtual machines (scripts/vmtest).
+# shellcheck disable=SC2034
+packages_vm=("${packages_build[@]}"
+	qemu-system-x86 busybox-static e2fsprogs python3 lz4 zstd xz-utils tar)
+
 # Print those of the given packages that are not installed.
 packages_missing() {
 	local package

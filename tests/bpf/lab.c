@@ -176,7 +176,7 @@ void lab_close(struct lab *lab)
 	probe_close(lab->probe, false);
 	umount2(lab->merged, MNT_DETACH);
 	umount2(join(lab->dir, "fs"), MNT_DETACH);
-	lab_run("rm -rf --one-file-system %s", lab->dir);
+	lab_run("rm -rf %s", lab->dir);
 	free(lab);
 }
 

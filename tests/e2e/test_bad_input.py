@@ -3,7 +3,6 @@
 """What is wrong is refused in one clear line, or degrades and is counted; nothing dies of it."""
 
 import base64
-import json
 import os
 import pty
 import random

@@ -83,6 +83,22 @@ def a_first_act_write_is_exact(env):
 
 
 @suite.test
+def hostile_pod_names_neither_break_metrics_nor_json(env):
+    name = 'q"uo\\te\nline\u202e\x1b[31m'
+    c = env.start("sh", env.cri.pod("odd", name, UID + "3"))
+    c.control.ask("op creat_write")
+    env.same(c)
+    check_equal(env.agent.find(c.id)["k8s"]["pod"], name, "pod in ps -o json")
+    m = env.agent.metrics()
+    check_equal(m.value("driftwatch_container_written_bytes_total", namespace="odd", pod=name,
+                        target="layer"), 100, "bytes by the name as a label")
+    for command in (["ps"], ["ps", "-o", "wide"]):
+        text = env.agent.output(*command)
+        check(b"\x1b" not in text and "\u202e".encode() not in text,
+              "control characters of the name in ps")
+
+
+@suite.test
 def exec_stop_and_removal(env):
     c = env.start("lives")
     check_equal(c.exec("/bin/ops", "op", "creat_root"), 0, "exit of the exec")

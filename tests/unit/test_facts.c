@@ -165,12 +165,12 @@ static void every_difference_is_noticed(void **state)
 
 	(void)state;
 	assert_true(facts_equal(a, b));
-#define DIFFERS(change, undo)                     \
-	do {                                      \
-		change;                           \
-		assert_false(facts_equal(a, b));  \
-		undo;                             \
-		assert_true(facts_equal(a, b));   \
+#define DIFFERS(change, undo)                    \
+	do {                                     \
+		change;                          \
+		assert_false(facts_equal(a, b)); \
+		undo;                            \
+		assert_true(facts_equal(a, b));  \
 	} while (0)
 	DIFFERS(b->pid = 1, b->pid = 0);
 	DIFFERS(b->state = CONTAINER_PAUSED, b->state = a->state);

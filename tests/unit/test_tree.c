@@ -415,6 +415,81 @@ static void sizes_can_be_refreshed_without_an_event(void **state)
 	assert_int_equal(info_of(tw, "/log").st.st_size, 3);
 }
 
+/* Some events come before their effect. */
+static void a_mark_can_ask_to_look_twice(void **state)
+{
+	struct tree_world *tw = *state;
+	struct stat st;
+	int ms;
+
+	start(tw);
+	put_dir(upper(tw, "img"));
+	put_file(upper(tw, "img/f"), "content");
+	catch_up(tw);
+	stat(upper(tw, "img/f"), &st);
+	tree_mark(tw->tree, st.st_ino, NULL, 100);
+	ms = tree_work(tw->tree, 0);
+	assert_true(ms > 50 && ms <= 100);
+	assert_false(tree_is_settled(tw->tree));
+	assert_int_equal(chmod(upper(tw, "img/f"), 0600), 0);
+	/* A plain mark in between does not use up the second look. */
+	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	tree_work(tw->tree, 0);
+	assert_lines(tw, "C /img\nC /img/f\n");
+	assert_int_equal(chmod(upper(tw, "img/f"), 0644), 0);
+	settle(tw);
+	assert_lines(tw, "");
+}
+
+static void verifying_finds_what_no_event_told(void **state)
+{
+	struct tree_world *tw = *state;
+	struct strbuf report = STRBUF_INIT;
+
+	start(tw);
+	put_file(upper(tw, "new\n"), "");
+	put_whiteout(upper(tw, "img"));
+	assert_int_equal(tree_verify(tw->tree, &report), 2);
+	assert_string_equal(strbuf_str(&report), "only on disk: A /new\\n\nonly on disk: D /img\n");
+	strbuf_done(&report);
+	catch_up(tw);
+	assert_int_equal(remove(upper(tw, "img")), 0);
+	assert_int_equal(tree_verify(tw->tree, &report), 1);
+	assert_string_equal(strbuf_str(&report), "only in the ledger: D /img\n");
+	strbuf_done(&report);
+}
+
+static void whiteouts_by_attribute_count_in_a_directory_marked_for_them(void **state)
+{
+	struct tree_world *tw = *state;
+
+	put_dir(upper(tw, "img"));
+	put_file(upper(tw, "img/f"), "");
+	assert_int_equal(setxattr(upper(tw, "img/f"), "trusted.overlay.whiteout", "", 0, 0), 0);
+	start(tw);
+	assert_lines(tw, "C /img\nC /img/f\n");
+	assert_int_equal(setxattr(upper(tw, "img"), "trusted.overlay.opaque", "x", 1, 0), 0);
+	tree_rescan(tw->tree);
+	catch_up(tw);
+	assert_lines(tw, "C /img\nD /img/f\n");
+}
+
+static void names_are_bytes(void **state)
+{
+	struct tree_world *tw = *state;
+	char name[256];
+
+	start(tw);
+	memset(name, 'n', 255);
+	name[255] = '\0';
+	put_file(upper(tw, name), "");
+	put_file(upper(tw, "line\nbreak"), "");
+	put_file(upper(tw, "\xff\x01"), "");
+	catch_up(tw);
+	assert_non_null(tree_find_path(tw->tree, "/\xff\x01", 3));
+	assert_null(tree_find_path(tw->tree, "/\xff", 2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,6 +517,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(touched_is_told_from_tampered, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_are_those_of_the_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(nodes_are_found_by_inode_and_path, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_mark_can_ask_to_look_twice, setup, teardown),
+		cmocka_unit_test_setup_teardown(verifying_finds_what_no_event_told, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			whiteouts_by_attribute_count_in_a_directory_marked_for_them, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(names_are_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(sizes_can_be_refreshed_without_an_event, setup,
 						teardown),
 	};

@@ -384,6 +384,20 @@ static void no_room_to_watch_makes_the_tree_as_of_its_last_scan(void **state)
 	assert_non_null(find_change(tw, "/d/e/y", TREE_CHANGE_APPEARED | TREE_CHANGE_RESCAN));
 	assert_true(tree_as_of_wall_ns(tw->tree) > scanned);
 	assert_int_equal(counts_of(tw).rescans, 1);
+	/* It will do so by itself from time to time. */
+	assert_true(tree_work(tw->tree, 0) > 1000);
+
+	/* There is room again: the next scan takes it, and events are enough from then on. */
+	tw->watched_max = 0;
+	tree_rescan(tw->tree);
+	settle(tw);
+	scanned = tree_as_of_wall_ns(tw->tree);
+	usleep(1000);
+	assert_true(tree_as_of_wall_ns(tw->tree) > scanned);
+	notice(tw);
+	put_file(upper(tw, "d/e/z"), "");
+	catch_up(tw);
+	assert_int_equal(tree_work(tw->tree, 0), -1);
 }
 
 static void no_room_to_watch_an_added_file_loses_nothing(void **state)

@@ -142,13 +142,16 @@ static inline const struct change_seen *find_change(struct tree_world *tw, const
 	return NULL;
 }
 
-/* Work until nothing is left, waiting for what is delayed. */
+/* Work until nothing is left but a rescan in some seconds, waiting for what is delayed. */
 static inline void settle(struct tree_world *tw)
 {
 	int ms;
 
-	while ((ms = tree_work(tw->tree, 0)) >= 0)
+	while ((ms = tree_work(tw->tree, 0)) >= 0) {
+		if (tree_is_settled(tw->tree) && ms > 1000)
+			break;
 		usleep((unsigned)ms * 1000 + 100);
+	}
 	assert_true(tree_is_settled(tw->tree));
 }
 

@@ -112,6 +112,7 @@ static struct tree_node *node_of(const struct engine *e, const struct track *t,
 		return NULL;
 	if (f->key.dev == tree_dev(t->c->tree))
 		return tree_find_ino(t->c->tree, f->key.ino);
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the key is whole */
 	HASH_FIND(hh, e->aliases, &key, sizeof(key), a);
 	return tree_find_ino(t->c->tree, a ? a->upper_ino : f->key.ino);
 }
@@ -226,17 +227,16 @@ void engine_drain_files(struct engine *e)
  */
 void engine_adopt_files(struct engine *e, const struct track *t)
 {
-	struct folded *f, *next;
+	const struct folded *f;
+	bool has_any = false;
 
 	if (!e->probe || !t->overlay_dev)
 		return;
 	engine_fold_files(e);
-	HASH_ITER (hh, e->folded, f, next) {
-		if (f->container || f->overlay_dev != t->overlay_dev)
-			continue;
+	for (f = e->folded; f && !has_any; f = f->hh.next)
+		has_any = !f->container && f->overlay_dev == t->overlay_dev;
+	if (has_any)
 		engine_drain_files(e);
-		return;
-	}
 }
 
 void engine_refresh_files(struct engine *e, struct ledger_container *c)

@@ -142,10 +142,12 @@ static void open_tree(struct engine *e, struct track *t)
 	auto_free char *upper = file_join(e->options.registry.host_root, o->upper);
 	auto_strbuf struct strbuf error = STRBUF_INIT;
 	struct layer_stack *stack = NULL;
-	struct statfs fs;
+	struct statfs fs = {0};
 	int err;
 
-	err = upper && statfs(upper, &fs) == 0 ? 0 : -errno;
+	if (!upper)
+		return;
+	err = statfs(upper, &fs) ? -errno : 0;
 	if (!err)
 		err = layer_stack_open(e->options.registry.host_root, o->lowers, o->lowers_len,
 				       &error, &stack);

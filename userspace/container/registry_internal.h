@@ -8,8 +8,10 @@
  *	registry_facts.c	what each source said
  *	registry_roots.c	the usual places of these directories
  *	registry_cgroups.c	cgroups of the v2 hierarchy
- *	registry_mounts.c	overlays: whose they are
+ *	registry_mounts.c	overlays that come and go
+ *	registry_owners.c	whose they are, by their place
  *	registry_tasks.c	first processes
+ *	registry_sights.c	processes in overlays that nobody owns
  *
  * An entry is a container, known or suspected. Facts are what one source says of it.
  * Whatever changes an entry calls entry_touch(); registry_flush() folds the facts
@@ -23,6 +25,7 @@
 #include "container/facts.h"
 #include "container/hostfs.h"
 #include "container/mount_table.h"
+#include "container/overlay_owner.h"
 #include "container/processes.h"
 #include "container/registry.h"
 #include "container/source.h"
@@ -164,6 +167,12 @@ const struct host_mounts *registry_host_mounts(struct registry *r);
 /* Try again to find owners of candidates. */
 void mounts_resolve_candidates(struct registry *r);
 
+/* --- registry_owners.c: true when the container was found, and has @s now --- */
+bool mounts_resolve_store(struct registry *r, struct super *s, const struct overlay_owner *owner);
+bool mounts_resolve_task(struct registry *r, struct super *s, const struct overlay_owner *owner);
+bool mounts_resolve_docker_id(struct registry *r, struct super *s,
+			      const struct overlay_owner *owner);
+
 /* --- registry_tasks.c --- */
 /* Find the first process of @e, and read what is new of it. */
 void task_update(struct registry *r, struct entry *e);
@@ -173,6 +182,8 @@ void cgroup_find_root(struct registry *r);
 void cgroup_forget_all(struct registry *r);
 /* Is the cgroup of @e still there? */
 void cgroup_check(struct registry *r, struct entry *e);
+
+/* --- registry_sights.c --- */
 /* A process whose root is an overlay: find or make its container. */
 void task_sighted(struct registry *r, pid_t pid, uint32_t overlay_dev, uint64_t cgroup_id);
 

@@ -11,8 +11,10 @@
 #define MISSES_MAX 4 /* full looks before a root that a command line told is dropped */
 
 static const struct source_ops *const all_ops[] = {
-	&docker_source_ops, &podman_source_ops, &containerd_source_ops, &oci_source_ops,
-	&lxc_source_ops,    &nspawn_source_ops, &sandbox_source_ops,
+	&docker_source_ops,	&podman_source_ops,
+	&containerd_source_ops, &oci_source_ops,
+	&lxc_source_ops,	&nspawn_source_ops,
+	&sandbox_source_ops,	&containerd_store_source_ops,
 };
 
 static const struct source_ops *ops_of(const char *kind)

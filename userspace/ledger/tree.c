@@ -211,6 +211,8 @@ void tree_rescan(struct tree *t)
 	t->wants_rescan = false;
 	t->relist_ns = 0;
 	t->rescans++;
+	t->rescan_begun_ns = clock_mono_ns();
+	t->watch_failed = false;
 	queue_add(t, t->root, WORK_READ | WORK_RESCAN, &nobody, 0);
 }
 
@@ -254,7 +256,7 @@ bool tree_is_complete(const struct tree *t)
 
 uint64_t tree_as_of_wall_ns(const struct tree *t)
 {
-	if (!t->is_scanned || t->is_gone || !t->events_complete)
+	if (!t->is_scanned || t->is_gone || !t->events_complete || t->has_unwatched)
 		return t->scanned_wall_ns;
 	return clock_wall_ns();
 }

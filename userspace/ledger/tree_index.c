@@ -82,7 +82,7 @@ static int watch(struct tree *t, struct tree_ino *e, struct tree_node *n)
 	slot = t->watcher.watch(t->watcher.arg, t->dev, n->st.ino);
 	if (slot < 0 || slot > INT32_MAX) {
 		if (is_essential)
-			t->events_complete = false;
+			t->watch_failed = t->has_unwatched = true;
 		return 0;
 	}
 	e->slot = (int32_t)slot;
@@ -107,6 +107,12 @@ int index_add(struct tree *t, struct tree_node *n)
 	}
 	chain(e, n);
 	return watch(t, e, n);
+}
+
+void index_watch(struct tree *t, struct tree_node *n)
+{
+	if (n->flags & NODE_INDEXED)
+		watch(t, index_find(t, n->st.ino), n);
 }
 
 /* Backward shift, as for names. */

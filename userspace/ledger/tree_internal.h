@@ -37,6 +37,7 @@
 #define TREE_BACKOFF_FACTOR   10		  /* a read of t is followed by 10 t without one */
 #define TREE_BACKOFF_MAX_NS   (500 * NS_PER_MSEC)
 #define TREE_RETRY_NS	      (100 * NS_PER_MSEC) /* of what could not be read */
+#define TREE_UNWATCHED_NS     (5 * NS_PER_SEC)	  /* between rescans of what is not watched */
 #define TREE_RELIST_NS	      (10 * NS_PER_SEC)	  /* at most so often for names without a node */
 #define TREE_FRESH_NS	      NS_PER_SEC	  /* work younger than this is not lag */
 
@@ -186,10 +187,13 @@ struct tree {
 
 	bool events_complete, user_xattr;
 	bool is_mounted, is_gone, is_scanned;
+	bool has_unwatched; /* something essential: as of the last scan, whatever comes in */
+	bool watch_failed;  /* for something essential, since the last rescan began */
 	bool wants_rescan;  /* memory ran out somewhere: look at everything again */
 	uint64_t quiet_ns;  /* while unmounted: nothing is read before */
 	uint64_t rescan_ns; /* when wants_rescan may be granted */
-	uint64_t relist_ns; /* names without a node find room again; 0: no */
+	uint64_t rescan_begun_ns;
+	uint64_t relist_ns; /* a rescan for what has no node or no watch is due; 0: none */
 
 	struct tree_ino *inos;
 	size_t inos_len, inos_used;
@@ -236,6 +240,8 @@ static inline bool node_is_dir(const struct tree_node *n)
 /* 1: its inode is watched from now on; 0: it was before, or is not; -ENOMEM. */
 int index_add(struct tree *t, struct tree_node *n);
 void index_remove(struct tree *t, struct tree_node *n);
+/* Try again to watch an inode for which there was no room. */
+void index_watch(struct tree *t, struct tree_node *n);
 struct tree_ino *index_find(const struct tree *t, uint64_t ino);
 
 /* --- tree_fd.c */

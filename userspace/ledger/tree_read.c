@@ -121,6 +121,7 @@ static int check_known(struct tree *t, struct tree_reader *r, struct tree_node *
 	c->seen = r->number;
 	r->seen++;
 	if (r->flags & WORK_RESCAN) {
+		index_watch(t, c);
 		tree_restat(t, c, r->fd, &r->cause, r->bits);
 		if (node_is_dir(c))
 			queue_add(t, c, WORK_READ | WORK_RESCAN, &r->cause, 0);

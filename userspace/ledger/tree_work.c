@@ -57,8 +57,10 @@ static void note_scans(struct tree *t, uint64_t initial_before, uint64_t rescan_
 		t->is_scanned = true;
 		t->scanned_wall_ns = clock_wall_ns();
 	}
-	if (rescan_before && !t->rescan_left)
+	if (rescan_before && !t->rescan_left) {
 		t->scanned_wall_ns = clock_wall_ns();
+		t->has_unwatched = t->watch_failed;
+	}
 }
 
 /* Returns false when nothing is due. */
@@ -90,13 +92,29 @@ static bool limbo_is_ripe(const struct tree *t, uint64_t now_ns)
 	       (!t->heap_len || now_ns - t->limbo.first->queued_ns > TREE_RETRY_NS);
 }
 
-/* Files without a node, and many nodes have gone: there is room for names again. */
-static void plan_relist(struct tree *t)
+/* A layer that never rests must not keep its vanished names for ever. */
+static bool limbo_is_overdue(const struct tree *t)
 {
-	uint64_t max = t->limits.max_files;
+	return t->limbo.first && clock_mono_ns() - t->limbo.first->queued_ns > TREE_FRESH_NS;
+}
 
-	if (t->unlisted && !t->relist_ns && t->nodes < max - max / 8)
-		t->relist_ns = clock_mono_ns() + TREE_RELIST_NS;
+/*
+ * Rescans that nobody else asks for: of what could not be watched, at most a tenth of
+ * the time; and of names without a node, once many nodes have gone.
+ */
+static void plan_rescan(struct tree *t)
+{
+	uint64_t now_ns = clock_mono_ns(), max = t->limits.max_files, took_ns;
+
+	if (t->relist_ns || t->rescan_left || t->initial_left)
+		return;
+	if (t->has_unwatched) {
+		took_ns = t->rescan_begun_ns ? now_ns - t->rescan_begun_ns : 0;
+		t->relist_ns = now_ns + TREE_UNWATCHED_NS + 10 * took_ns;
+		t->rescan_begun_ns = 0;
+	} else if (t->unlisted && t->nodes < max - max / 8) {
+		t->relist_ns = now_ns + TREE_RELIST_NS;
+	}
 }
 
 static int ms_until(uint64_t due_ns, uint64_t now_ns)
@@ -149,11 +167,13 @@ int tree_work(struct tree *t, uint64_t budget_ns)
 	int ms;
 
 	check_removal(t);
+	if (limbo_is_overdue(t))
+		tree_limbo_step(t, budget_ns ? until_ns - budget_ns / 2 : until_ns);
 	while (has_time && !t->is_gone && work_once(t, until_ns))
 		has_time = clock_mono_ns() < until_ns;
 	if (has_time && (limbo_is_ripe(t, clock_mono_ns()) || t->is_gone))
 		tree_limbo_step(t, until_ns);
-	plan_relist(t);
+	plan_rescan(t);
 	if (has_time && !t->is_gone)
 		compare_step(t, until_ns);
 
