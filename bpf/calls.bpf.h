@@ -18,12 +18,12 @@
 #include "emit.bpf.h"
 
 #if defined(__TARGET_ARCH_x86)
-#define NR_io_submit 209
-#define NR_splice 275
+#define NR_io_submit	 209
+#define NR_splice	 275
 #define SYSCALL_NR(regs) ((long)(regs)->orig_ax)
 #else
-#define NR_io_submit 2
-#define NR_splice 76
+#define NR_io_submit	 2
+#define NR_splice	 76
 #define SYSCALL_NR(regs) ((long)(regs)->syscallno)
 #endif
 

@@ -52,7 +52,7 @@ int BPF_PROG(on_ext4_allocate_inode, struct inode *inode, struct inode *dir)
 
 /* enum xfs_dir3_ftype, on disk */
 #define XFS_FT_REGULAR 1
-#define XFS_FT_DIR 2
+#define XFS_FT_DIR     2
 #define XFS_FT_SYMLINK 7
 
 static __always_inline __u16 create_op_xfs(int type)

@@ -123,10 +123,10 @@ int BPF_PROG(on_ext4_journal_start, struct inode *inode, int blocks, int rsv_blo
 
 /* --- xfs: it marks no inode dirty; these come before the change --- */
 
-#define XFS_HOOK(event)                                             \
-	SEC("tp_btf/xfs_" #event)                                   \
-	int BPF_PROG(on_xfs_dirty_##event, struct xfs_inode *inode) \
-	{                                                           \
+#define XFS_HOOK(event)                                                 \
+	SEC("tp_btf/xfs_" #event)                                       \
+	int BPF_PROG(on_xfs_dirty_##event, struct xfs_inode *inode)     \
+	{                                                               \
 		return on_inode(&inode->i_vnode, DW_RECORD_PRE_EFFECT); \
 	}
 
@@ -145,20 +145,20 @@ int BPF_PROG(on_xfs_dirty_rename, struct xfs_inode *from, struct xfs_inode *to)
 	return on_inode(&to->i_vnode, DW_RECORD_PRE_EFFECT);
 }
 
-#define XFS_WRITE_HOOK(event)                                                       \
-	SEC("tp_btf/xfs_file_" #event)                                              \
-	int BPF_PROG(on_xfs_dirty_##event, struct kiocb *iocb)                      \
-	{                                                                           \
+#define XFS_WRITE_HOOK(event)                                                  \
+	SEC("tp_btf/xfs_file_" #event)                                         \
+	int BPF_PROG(on_xfs_dirty_##event, struct kiocb *iocb)                 \
+	{                                                                      \
 		return on_inode(iocb->ki_filp->f_inode, DW_RECORD_PRE_EFFECT); \
 	}
 
 XFS_WRITE_HOOK(buffered_write)
 XFS_WRITE_HOOK(direct_write)
 
-#define XFS_ATTR_HOOK(event)                                           \
-	SEC("tp_btf/xfs_attr_" #event)                                 \
-	int BPF_PROG(on_xfs_dirty_attr_##event, struct xfs_da_args *args) \
-	{                                                              \
+#define XFS_ATTR_HOOK(event)                                               \
+	SEC("tp_btf/xfs_attr_" #event)                                     \
+	int BPF_PROG(on_xfs_dirty_attr_##event, struct xfs_da_args *args)  \
+	{                                                                  \
 		return on_inode(&args->dp->i_vnode, DW_RECORD_PRE_EFFECT); \
 	}
 

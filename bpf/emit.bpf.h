@@ -18,7 +18,7 @@
 #include "path.bpf.h"
 #include "task.bpf.h"
 
-#define CPU_STEP 16  /* processors whose counters one call adds up */
+#define CPU_STEP  16 /* processors whose counters one call adds up */
 #define CPU_STEPS 64 /* calls, at most */
 
 /* What a record of an operation says; the rest is the running task's. */
@@ -35,14 +35,14 @@ struct op_info {
 	__u64 bytes;
 	__u64 writer;
 	__u64 cgroup_id;
-	__u64 dir;	/* address of the directory's inode */
-	__u64 dentry;	/* whose path; 0: no path */
-	__u64 name;	/* address of a name in the directory .dentry, 0: .dentry itself */
-	__u64 dentry2;	/* the second path, likewise */
+	__u64 dir;     /* address of the directory's inode */
+	__u64 dentry;  /* whose path; 0: no path */
+	__u64 name;    /* address of a name in the directory .dentry, 0: .dentry itself */
+	__u64 dentry2; /* the second path, likewise */
 	__u64 name2;
 	__u32 name_len;
 	__u32 name2_len;
-	__u64 root; /* dentry the paths start at, 0 for the super block's root */
+	__u64 root;    /* dentry the paths start at, 0 for the super block's root */
 	bool is_async; /* the running task is not the writer */
 };
 
@@ -223,6 +223,8 @@ static __always_inline __u32 record_walk(struct scratch *s, __u32 at, __u64 dent
 		path_prepend_name(s, name, name_len);
 	len = record_path(s, at, path_walk(s, dentry, root));
 	count_path((struct dw_op_record *)s->record, s->flags);
+	if (s->has_missed) /* moved away meanwhile: its path now says nothing of the layer */
+		((struct dw_op_record *)s->record)->flags |= DW_RECORD_WORKDIR;
 	return len;
 }
 
@@ -244,8 +246,7 @@ static __always_inline void emit_op(const struct op_info *op)
 	else
 		r->flags |= DW_RECORD_NO_PATH;
 	if (op->dentry2)
-		len2 = record_walk(s, len, op->dentry2, (void *)op->name2, op->name2_len,
-				   op->root);
+		len2 = record_walk(s, len, op->dentry2, (void *)op->name2, op->name2_len, op->root);
 	r->path_len = len;
 	r->path2_len = len2;
 	ring_put(op->container, r, sizeof(*r) + len + len2);

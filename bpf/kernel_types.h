@@ -23,24 +23,24 @@ typedef _Bool bool;
 #define false 0
 #define NULL ((void *)0)
 
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
-#define S_IFLNK 0120000
-#define S_IFREG 0100000
-#define S_IFBLK 0060000
-#define S_IFDIR 0040000
-#define S_IFCHR 0020000
-#define S_IFIFO 0010000
+#define S_IFMT	      0170000
+#define S_IFSOCK      0140000
+#define S_IFLNK	      0120000
+#define S_IFREG	      0100000
+#define S_IFBLK	      0060000
+#define S_IFDIR	      0040000
+#define S_IFCHR	      0020000
+#define S_IFIFO	      0010000
 #define S_ISREG(mode) (((mode)&S_IFMT) == S_IFREG)
 #define S_ISDIR(mode) (((mode)&S_IFMT) == S_IFDIR)
 
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
-#define TMPFS_MAGIC 0x01021994
-#define PAGE_SIZE 4096 /* the smallest of any kernel we run on */
-#define EIOCBQUEUED 529
+#define TMPFS_MAGIC	      0x01021994
+#define PAGE_SIZE	      4096 /* the smallest of any kernel we run on */
+#define EIOCBQUEUED	      529
 
 #define PF_IO_WORKER 0x00000010
-#define PF_KTHREAD 0x00200000
+#define PF_KTHREAD   0x00200000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

@@ -16,17 +16,17 @@
 #include "maps.bpf.h"
 #include "task.bpf.h"
 
-#define WALK_DEPTH 16
-#define WALK_ROUNDS 64 /* paths deeper than both multiplied belong to the writer's container */
+#define WALK_DEPTH	16
+#define WALK_ROUNDS	64 /* paths deeper than both multiplied belong to the writer's container */
 #define WALK_UNFINISHED 1
 
 /* What identifies a file; read once per event, directly or by probe reads. */
 struct file_id {
-	__u64 inode; /* its address */
-	__u64 ino;
-	__u32 dev;
+	__u64 inode; /* address of the one the task has open, or the hook was given */
+	__u64 ino;   /* of the file in the upper layer, where .inode is an overlay's */
 	__u32 gen;
-	__u32 magic; /* of the super block */
+	__u32 sb_dev; /* of .inode */
+	__u32 magic;  /* of .inode's super block */
 	__u16 mode;
 };
 
@@ -35,23 +35,49 @@ static __always_inline void file_id_load(struct inode *inode, struct file_id *re
 {
 	ret->inode = (__u64)inode;
 	ret->ino = inode->i_ino;
-	ret->dev = inode->i_sb->s_dev;
 	ret->gen = inode->i_generation;
+	ret->sb_dev = inode->i_sb->s_dev;
 	ret->magic = inode->i_sb->s_magic;
 	ret->mode = inode->i_mode;
+}
+
+/*
+ * The inode in the upper layer behind overlay inode @inode, 0 before copy-up. In
+ * struct ovl_inode of all kernels since 4.19 the upper dentry follows the inode.
+ */
+static __always_inline struct inode *overlay_upper(struct inode *inode)
+{
+	struct dentry *dentry = NULL;
+
+	bpf_probe_read_kernel(&dentry, sizeof(dentry),
+			      (void *)inode + bpf_core_type_size(struct inode));
+	return dentry ? BPF_CORE_READ(dentry, d_inode) : NULL;
+}
+
+/* The inode that identifies what is written to @inode: numbers of overlays are reused. */
+static __always_inline struct inode *real_inode(struct inode *inode, __u32 magic)
+{
+	struct inode *upper;
+
+	if (magic != OVERLAYFS_SUPER_MAGIC)
+		return inode;
+	upper = overlay_upper(inode);
+	return upper ? upper : inode;
 }
 
 /* From a bare address. */
 static __always_inline void file_id_read(struct inode *inode, struct file_id *ret)
 {
 	struct super_block *sb = BPF_CORE_READ(inode, i_sb);
+	struct inode *real;
 
 	ret->inode = (__u64)inode;
-	ret->ino = BPF_CORE_READ(inode, i_ino);
-	ret->dev = BPF_CORE_READ(sb, s_dev);
-	ret->gen = BPF_CORE_READ(inode, i_generation);
+	ret->sb_dev = BPF_CORE_READ(sb, s_dev);
 	ret->magic = BPF_CORE_READ(sb, s_magic);
 	ret->mode = BPF_CORE_READ(inode, i_mode);
+	real = real_inode(inode, ret->magic);
+	ret->ino = BPF_CORE_READ(real, i_ino);
+	ret->gen = BPF_CORE_READ(real, i_generation);
 }
 
 static __always_inline struct dw_control *control_get(void)
@@ -196,18 +222,38 @@ static __always_inline bool judge_by_walk(struct dw_slot *slot, __u32 elsewhere)
 	return !!dentry;
 }
 
-/* Judge a file of an overlay by its super block. */
+/* The container whose upper root is that of the overlay @inode is of; 0: not registered. */
+static __always_inline dw_container_t container_of_upper(struct inode *inode)
+{
+	struct inode *root = BPF_CORE_READ(inode, i_sb, s_root, d_inode);
+	struct inode *upper = overlay_upper(root);
+	struct dw_root *found;
+
+	if (!upper)
+		return 0;
+	found = root_at(upper, BPF_CORE_READ(upper, i_sb, s_dev));
+	return found && found->kind == DW_ROOT_UPPER ? found->container : 0;
+}
+
+/*
+ * Judge a file of an overlay by its super block: by the upper root, because numbers
+ * of super blocks are used again; by the number where file systems show others to user
+ * space (btrfs).
+ */
 static __always_inline void judge_by_overlay(struct dw_slot *slot)
 {
-	dw_container_t *container = bpf_map_lookup_elem(&overlays, &slot->dev);
+	dw_container_t *container = bpf_map_lookup_elem(&overlays, &slot->sb_dev);
+	struct inode *inode = (struct inode *)slot->inode;
 
 	slot->target = DW_TARGET_LAYER;
-	if (container) {
+	slot->container = container_of_upper(inode);
+	if (!slot->container && container)
 		slot->container = *container;
+	if (slot->container) {
 		slot->verdict = DW_VERDICT_COUNTED;
 		return;
 	}
-	slot->overlay_dev = slot->dev;
+	slot->overlay_dev = slot->sb_dev;
 	slot->verdict = DW_VERDICT_PROVISIONAL;
 }
 

@@ -150,11 +150,11 @@ struct {
 	__type(value, struct dw_writer);
 } writers __weak SEC(".maps");
 
-/* Writes to overlays nobody has registered yet (vfs and syscall tiers). Full: not counted. */
+/* Writes to overlays nobody has registered yet (vfs and syscall tiers). Full: lost_runs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
-	__type(key, __u32); /* s_dev */
+	__type(key, struct dw_inode); /* the upper root */
 	__type(value, struct dw_totals);
 } provisional __weak SEC(".maps");
 
@@ -201,14 +201,16 @@ struct {
 
 /* --- scratch: a program takes one of these for what its stack cannot hold --- */
 
-#define SCRATCH_COUNT 3
-#define SCRATCH_PATH_SIZE (DW_PATH_MAX + 256) /* room for one name past the end */
+#define SCRATCH_COUNT	    3
+#define SCRATCH_PATH_SIZE   (DW_PATH_MAX + 256) /* room for one name past the end */
 #define SCRATCH_RECORD_SIZE (sizeof(struct dw_op_record) + 4 * DW_PATH_MAX)
 
 struct scratch {
 	__u64 busy;
-	__u32 flags; /* enum dw_record_flags, of the last walk */
-	__u32 off;   /* where the path of the last walk starts */
+	__u32 flags;	  /* enum dw_record_flags, of the last walk */
+	__u32 has_missed; /* it came to the super block's root, not where it was to stop */
+	__u32 pad;
+	__u32 off; /* where the path of the last walk starts */
 	__u64 walk_dentry;
 	__u64 walk_mount;
 	char path[SCRATCH_PATH_SIZE]; /* a walk writes it from the end: [off, DW_PATH_MAX) */

@@ -18,10 +18,10 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /* include/linux/fs.h: macros, so not in BTF */
-#define ATTR_MODE (1 << 0)
-#define ATTR_UID (1 << 1)
-#define ATTR_GID (1 << 2)
-#define ATTR_SIZE (1 << 3)
+#define ATTR_MODE  (1 << 0)
+#define ATTR_UID   (1 << 1)
+#define ATTR_GID   (1 << 2)
+#define ATTR_SIZE  (1 << 3)
 #define ATTR_ATIME (1 << 4)
 #define ATTR_MTIME (1 << 5)
 
@@ -44,10 +44,12 @@ static __always_inline int on_overlay_op(struct dentry *dentry, __u16 what)
 	file_id_read(dir, &file);
 	if (file.magic != OVERLAYFS_SUPER_MAGIC)
 		return 0;
-	container = bpf_map_lookup_elem(&overlays, &file.dev);
+	container = bpf_map_lookup_elem(&overlays, &file.sb_dev);
 	if (!container)
 		return 0;
 	op.parent_ino = file.ino;
+	dir = real_inode(dir, file.magic);
+	op.dev = BPF_CORE_READ(dir, i_sb, s_dev);
 	if (inode) { /* a name that was removed has none any more */
 		file_id_read(inode, &file);
 		op.mode = file.mode;
@@ -56,7 +58,6 @@ static __always_inline int on_overlay_op(struct dentry *dentry, __u16 what)
 	}
 	op.container = *container;
 	op.target = DW_TARGET_LAYER;
-	op.dev = file.dev;
 	op.cgroup_id = bpf_get_current_cgroup_id();
 	op.dentry = address_of(dentry);
 	report_op(&op);

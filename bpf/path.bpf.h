@@ -17,9 +17,9 @@
 
 #include "maps.bpf.h"
 
-#define PATH_STEP 16  /* components of a path put together by one call */
+#define PATH_STEP  16 /* components of a path put together by one call */
 #define PATH_STEPS 12 /* calls, at most */
-#define NAME_MASK 255
+#define NAME_MASK  255
 
 #ifdef DW_OLD_KERNEL
 /* Programs of 5.10 are not preempted; an interrupt between the two is let through. */
@@ -78,6 +78,7 @@ static __always_inline struct scratch *scratch_number(__u32 which)
 static __always_inline void path_begin(struct scratch *s)
 {
 	s->flags = 0;
+	s->has_missed = 0;
 	s->off = DW_PATH_MAX - 1;
 	s->path[DW_PATH_MAX - 1] = '\0';
 }
@@ -134,9 +135,13 @@ __weak __noinline __u64 walk_path(__u32 which, __u64 start, __u64 stop)
 	if (!s)
 		return 0;
 	for (i = 0; i < PATH_STEP; i++) {
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if ((__u64)dentry == stop || parent == dentry)
+		if ((__u64)dentry == stop)
 			return 0;
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (parent == dentry) {
+			s->has_missed = !!stop;
+			return 0;
+		}
 		if (!path_prepend(s, dentry)) {
 			s->flags = DW_RECORD_PATH_TRUNCATED;
 			return 0;
@@ -148,7 +153,8 @@ __weak __noinline __u64 walk_path(__u32 which, __u64 start, __u64 stop)
 
 /*
  * Path of @dentry below @stop, before what stands in @s since path_begin(). Returns
- * where it starts. Sets .flags when leading components are missing.
+ * where it starts. Sets .flags when leading components are missing, .has_missed when
+ * the file was moved away from below @stop.
  */
 static __always_inline __u32 path_walk(struct scratch *s, __u64 dentry, __u64 stop)
 {
@@ -206,6 +212,18 @@ __weak __noinline int walk_mounts(__u32 which)
 	return 1;
 }
 
+/* A file that lies nowhere has a name all the same: "/memfd:name". */
+static __always_inline void path_prepend_anonymous(struct scratch *s, struct dentry *dentry)
+{
+	struct qstr name = {};
+	char first = '/';
+
+	bpf_core_read(&name, sizeof(name), &dentry->d_name);
+	bpf_probe_read_kernel(&first, 1, name.name);
+	if (first != '/')
+		path_prepend_name(s, name.name, name.len);
+}
+
 /*
  * Path of the running task's executable, as its container sees it. Returns where it
  * starts, DW_PATH_MAX when there is none.
@@ -226,6 +244,8 @@ static __always_inline __u32 path_of_exe(struct scratch *s)
 		more = walk_mounts(s->busy);
 	if (more)
 		s->flags = DW_RECORD_PATH_TRUNCATED;
+	if (s->off == DW_PATH_MAX - 1)
+		path_prepend_anonymous(s, (struct dentry *)s->walk_dentry);
 	return path_end(s);
 }
 

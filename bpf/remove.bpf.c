@@ -22,7 +22,8 @@ int BPF_PROG(on_ext4_unlink, struct dentry *dentry, int ret)
 	struct inode *inode = dentry->d_inode;
 	struct op_info op = {.op = DW_OP_UNLINK};
 
-	if (ret || !inode || !judge_dir(dentry->d_parent->d_inode, &op) || op.flags & DW_RECORD_WORKDIR)
+	if (ret || !inode || !judge_dir(dentry->d_parent->d_inode, &op) ||
+	    op.flags & DW_RECORD_WORKDIR)
 		return 0;
 	op.mode = inode->i_mode;
 	op.ino = inode->i_ino;

@@ -91,7 +91,7 @@ int BPF_PROG(on_ext4_journalled_write_end, struct inode *inode, __s64 pos, unsig
 /* --- xfs, and whatever else writes through iomap --- */
 
 /* fs/iomap: flags of an operation; macros, so not in BTF */
-#define IOMAP_WRITE (1 << 0)
+#define IOMAP_WRITE		 (1 << 0)
 #define IOMAP_NOT_BUFFERED_WRITE (1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 7)
 
 /* Bytes that the step before this one of @iter has written, and where. */

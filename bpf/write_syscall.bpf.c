@@ -121,10 +121,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 /* --- io_uring: the request knows its file, the completion its result --- */
 
 /* enum io_uring_op, ABI */
-#define IORING_OP_WRITEV 2
+#define IORING_OP_WRITEV      2
 #define IORING_OP_WRITE_FIXED 5
-#define IORING_OP_WRITE 23
-#define IORING_OP_SPLICE 30
+#define IORING_OP_WRITE	      23
+#define IORING_OP_SPLICE      30
 
 static __always_inline int on_uring_result(struct io_kiocb *req, __s32 res)
 {

@@ -120,8 +120,8 @@ int BPF_PROG(on_copy_begin)
 }
 
 SEC("fexit/vfs_copy_file_range")
-int BPF_PROG(on_copy_end, struct file *in, __s64 pos_in, struct file *out, __s64 pos_out,
-	     __u64 len, unsigned int flags, long ret)
+int BPF_PROG(on_copy_end, struct file *in, __s64 pos_in, struct file *out, __s64 pos_out, __u64 len,
+	     unsigned int flags, long ret)
 {
 	return copy_ends(out, ret);
 }

@@ -30,8 +30,8 @@ static __always_inline void count_write(struct inode *inode, __u64 calls, __u64 
 	} else if (slot->verdict != DW_VERDICT_NOBODY) {
 		state = task_state(task, true);
 		slot_add(slot, calls, bytes, writer_of(task, state));
-		if (slot->verdict == DW_VERDICT_PROVISIONAL)
-			count_provisional(slot->overlay_dev, calls, bytes);
+		if (slot->verdict == DW_VERDICT_PROVISIONAL && slot->target == DW_TARGET_LAYER)
+			count_provisional(inode, calls, bytes);
 		if (is_first)
 			emit_first_write(index, bytes, false);
 	}

@@ -14,8 +14,8 @@
  * Per CPU: DW_SLOTS_CACHED direct-mapped by inode, then DW_SLOTS_SPARE for a
  * writer that finds its slot taken (an interrupt, a preempted task, a drain).
  */
-#define DW_SLOTS_CACHED 256
-#define DW_SLOTS_SPARE 8
+#define DW_SLOTS_CACHED	 256
+#define DW_SLOTS_SPARE	 8
 #define DW_SLOTS_PER_CPU (DW_SLOTS_CACHED + DW_SLOTS_SPARE)
 
 #define DW_FILTER_BITS (1u << 20) /* of the bitmap before map "watched" */
@@ -43,11 +43,12 @@ struct dw_slot {
 	__u64 inode;	 /* its address, for the walk */
 	__u64 claimed_jiffies;
 	__u32 epoch;
-	__u32 verdict; /* enum dw_verdict */
+	__u16 verdict;	  /* enum dw_verdict */
+	__u16 is_lasting; /* it holds for a while */
 	dw_container_t container;
 	__u32 target;
 	__u32 overlay_dev;
-	__u32 is_lasting; /* the verdict holds for a while */
+	__u32 sb_dev; /* of the file the task has open: an overlay's, when .dev is the layer's */
 	__u64 bytes;
 	__u64 calls;
 	__u64 claimed_boot_ns;
@@ -62,10 +63,10 @@ _Static_assert(sizeof(struct dw_slot) == 128, "two cache lines");
 struct dw_control {
 	__u32 epoch; /* bumped at each change of who is who: cached verdicts are void */
 	__u32 dev_count;
-	__u32 devs[DW_MAX_DEVS];  /* file systems with roots or watched inodes */
-	__u64 tick_ns;		  /* of jiffies */
-	__u64 verdict_ticks;	  /* how long a verdict holds: files are moved */
-	__u32 tier;		  /* enum probe_tier, for an agent that adopts the pins */
+	__u32 devs[DW_MAX_DEVS]; /* file systems with roots or watched inodes */
+	__u64 tick_ns;		 /* of jiffies */
+	__u64 verdict_ticks;	 /* how long a verdict holds: files are moved */
+	__u32 tier;		 /* enum probe_tier, for an agent that adopts the pins */
 	__u32 pad;
 	__u64 files_base; /* .files_started when "files" was drained last */
 	/* counted by the programs */
@@ -82,18 +83,18 @@ struct dw_task {
 	__s64 pos_end; /* highest byte of the call so far, plus one */
 	__u64 writer;  /* key of "writers", valid while .exec_id is the task's */
 	__u64 exec_id;
-	__u64 joined;	/* 1 + self_exec_id when the task was moved into its cgroup */
-	__u8 is_short;	/* a chunk of this call copied less than it meant to */
-	__u8 is_fresh;	/* the next chunk begins a call */
-	__u8 is_floor;	/* this call was counted in calls_floor */
-	__u8 copying;	/* depth of vfs_copy_file_range() */
+	__u64 joined;  /* 1 + self_exec_id when the task was moved into its cgroup */
+	__u8 is_short; /* a chunk of this call copied less than it meant to */
+	__u8 is_fresh; /* the next chunk begins a call */
+	__u8 is_floor; /* this call was counted in calls_floor */
+	__u8 copying;  /* depth of vfs_copy_file_range() */
 	__u8 pad[4];
 	__u64 file; /* vfs-kprobe: struct file the function under way writes to */
 	__u64 ppos; /* vfs-kprobe: its pointer to the position */
 };
 _Static_assert(sizeof(struct dw_task) == 80, "no holes");
 
-/* Provisional totals of an overlay super block (vfs and syscall tiers). */
+/* Provisional totals by upper root (vfs and syscall tiers); super blocks' numbers are reused. */
 struct dw_totals {
 	__u64 calls;
 	__u64 bytes;

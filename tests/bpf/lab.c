@@ -132,10 +132,11 @@ static void register_container(struct lab *lab)
 	struct probe *p = lab->probe;
 
 	assert_int_equal(probe_set_overlay(p, lab->overlay_dev, LAB_CONTAINER), 0);
-	assert_int_equal(probe_set_root(p, lab_dev(lab->upper), lab_ino(lab->upper),
-					LAB_CONTAINER, DW_ROOT_UPPER), 0);
-	assert_int_equal(probe_set_root(p, lab_dev(work), lab_ino(work), LAB_CONTAINER,
-					DW_ROOT_WORK), 0);
+	assert_int_equal(probe_set_root(p, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER,
+					DW_ROOT_UPPER),
+			 0);
+	assert_int_equal(
+		probe_set_root(p, lab_dev(work), lab_ino(work), LAB_CONTAINER, DW_ROOT_WORK), 0);
 }
 
 struct lab *lab_open(enum lab_fs fs, unsigned mib, enum probe_tier tier)

@@ -111,6 +111,24 @@ static void what_nobody_watches_again_is_dropped(void **state)
 	assert_int_equal(h.watched_used, 1);
 }
 
+static void what_nobody_sets_again_is_dropped(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_health h;
+
+	assert_int_equal(probe_set_overlay(lab->probe, 999999, LAB_CONTAINER), 0);
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), 0);
+	register_again(lab);
+	assert_int_equal(probe_read_health(lab->probe, &h), 0);
+	assert_int_equal(h.containers_used, 2);
+	probe_forget_stale(lab->probe);
+	assert_int_equal(probe_read_health(lab->probe, &h), 0);
+	assert_int_equal(h.containers_used, 1);
+	write_some(lab, 1);
+	lab_expect(lab, 1, 3);
+}
+
 static void a_second_agent_is_refused(void **state)
 {
 	struct lab *lab = *state;
@@ -154,6 +172,7 @@ int main(void)
 		TEST(counting_goes_on_without_an_agent),
 		TEST(dirty_marks_survive_the_agent),
 		TEST(what_nobody_watches_again_is_dropped),
+		TEST(what_nobody_sets_again_is_dropped),
 		TEST(a_second_agent_is_refused),
 		TEST(pins_of_another_version_are_refused),
 		TEST(other_sizes_start_afresh),

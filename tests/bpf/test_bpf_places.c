@@ -158,9 +158,8 @@ static void a_volume_belongs_to_whom_writes(void **state)
 	make_cgroups(lab);
 	snprintf(path, sizeof(path), "%s/volume", lab->dir);
 	assert_int_equal(mkdir(path, 0755), 0);
-	assert_int_equal(probe_set_root(lab->probe, lab_dev(path), lab_ino(path), 0,
-					DW_ROOT_VOLUME),
-			 0);
+	assert_int_equal(
+		probe_set_root(lab->probe, lab_dev(path), lab_ino(path), 0, DW_ROOT_VOLUME), 0);
 	write_in_volume(lab); /* the host's */
 	expect_target(lab, DW_TARGET_VOLUME, 0, 0);
 	in_cgroup(CGROUP, write_in_volume, lab);
@@ -183,9 +182,8 @@ static void a_single_file_can_be_a_volume(void **state)
 	make_cgroups(lab);
 	snprintf(path, sizeof(path), "%s/hosts", lab->dir);
 	write_to(path, 1);
-	assert_int_equal(probe_set_root(lab->probe, lab_dev(path), lab_ino(path), 0,
-					DW_ROOT_VOLUME),
-			 0);
+	assert_int_equal(
+		probe_set_root(lab->probe, lab_dev(path), lab_ino(path), 0, DW_ROOT_VOLUME), 0);
 	in_cgroup(CGROUP, write_single_file, lab);
 	expect_target(lab, DW_TARGET_VOLUME, 1, 15);
 }
@@ -289,13 +287,23 @@ static void an_unknown_container_is_sighted_and_adopted(void **state)
 			 0);
 	assert_int_equal(probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER), 0);
 	if (tier_under_test != PROBE_TIER_FS) {
-		assert_int_equal(probe_adopt_provisional(lab->probe, lab->overlay_dev, LAB_CONTAINER),
-				 0);
+		assert_int_equal(
+			probe_adopt_provisional(lab->probe, lab->overlay_dev, LAB_CONTAINER), 0);
 	} else {
 		probe_drain_files(lab->probe, sum_provisional, &f);
 		probe_add_counts(lab->probe, LAB_CONTAINER, DW_TARGET_LAYER, f.calls, f.bytes);
 	}
 	lab_expect(lab, 2, 200);
+}
+
+static void a_reused_number_of_a_super_block_misleads_nobody(void **state)
+{
+	struct lab *lab = *state;
+
+	/* what another container left behind */
+	assert_int_equal(probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER + 1), 0);
+	write_to(lab_path(lab, "mine"), 17);
+	lab_expect(lab, 1, 17);
 }
 
 /* --- bounds --- */
@@ -379,6 +387,7 @@ int main(void)
 		TEST(a_tmpfs_is_told_apart),
 		TEST(a_file_follows_where_it_is_moved),
 		TEST(an_unknown_container_is_sighted_and_adopted),
+		TEST(a_reused_number_of_a_super_block_misleads_nobody),
 		TEST(a_full_table_of_files_keeps_the_totals),
 		TEST(a_full_ring_is_counted),
 	};

@@ -89,8 +89,7 @@ static void a_drained_file_is_told_again(void **state)
 
 	write_file(lab_path(lab, "again"), "one");
 	drain(lab, &w);
-	assert_int_equal(probe_drain_files(lab->probe, ignore_file, NULL),
-			 0);
+	assert_int_equal(probe_drain_files(lab->probe, ignore_file, NULL), 0);
 	write_file(lab_path(lab, "again"), "two");
 	drain(lab, &w);
 	assert_int_equal(w.found, 2);
@@ -284,7 +283,8 @@ static void every_change_of_a_watched_file_marks_it(void **state)
 static void every_change_of_a_watched_directory_marks_it(void **state)
 {
 	struct lab *lab = *state;
-	long slot = probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER);
+	long slot =
+		probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER);
 
 	assert_true(slot >= 0);
 	probe_take_dirty(lab->probe, slot);
@@ -304,7 +304,8 @@ static void every_change_of_a_watched_directory_marks_it(void **state)
 static void a_foreign_inode_marks_nothing(void **state)
 {
 	struct lab *lab = *state;
-	long slot = probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER);
+	long slot =
+		probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER);
 
 	assert_true(slot >= 0);
 	probe_take_dirty(lab->probe, slot);

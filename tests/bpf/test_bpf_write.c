@@ -44,6 +44,8 @@ static int create(const struct lab *lab, const char *name, int flags)
 {
 	int fd = open(lab_path(lab, name), O_CREAT | O_TRUNC | flags, 0644);
 
+	if (fd < 0 && errno == EINVAL && flags & O_DIRECT)
+		skip(); /* a tmpfs of an older kernel */
 	assert_true(fd >= 0);
 	return fd;
 }
@@ -327,7 +329,7 @@ static void deep_directories_are_no_hiding_place(void **state)
 /* --- many writers --- */
 
 #define WRITERS 8
-#define WRITES 500
+#define WRITES	500
 
 struct job {
 	int fd;

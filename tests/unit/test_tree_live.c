@@ -190,11 +190,64 @@ static void tiny_slices(void **state)
 	with_writers(4, ops_wanted(), 1);
 }
 
+static pid_t spawn_removal(struct tree_world *tw)
+{
+	char command[128];
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	snprintf(command, sizeof(command), "rm -rf %s/upper", tw->w.dir);
+	_exit(system(command) != 0);
+}
+
+/* docker rm, while every removal arrives as an event. */
+static void a_removal_that_is_watched_changes_no_line(void **state)
+{
+	struct tree_world tw;
+	pid_t child;
+	char *before, *after;
+	int fd, i;
+
+	(void)state;
+	tree_world_make(&tw, 1);
+	put_dir(world_path(&tw.w, "l0/a"));
+	put_file(world_path(&tw.w, "l0/a/a"), "image");
+	fd = open_events(&tw);
+	tree_start(&tw, 100000);
+	child = spawn_writer(&tw, 5, 2000);
+	follow(&tw, fd, &child, 1, 0);
+	before = tree_text(&tw, true);
+	assert_true(strlen(before) > 50);
+
+	tree_set_mounted(tw.tree, false);
+	child = spawn_removal(&tw);
+	for (i = 0; i < 10000 && !tree_is_gone(tw.tree); i++) {
+		while (take_events(&tw, fd))
+			;
+		tree_work(tw.tree, 50000);
+		reap(&child, 1);
+	}
+	while (reap(&child, 1) || !tree_is_gone(tw.tree)) {
+		usleep(1000);
+		while (take_events(&tw, fd))
+			;
+		tree_work(tw.tree, 0);
+	}
+	after = tree_text(&tw, true);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	close(fd);
+	tree_world_remove(&tw);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_queue_at_a_time),
 		cmocka_unit_test(tiny_slices),
+		cmocka_unit_test(a_removal_that_is_watched_changes_no_line),
 	};
 
 	skip_unless_root();

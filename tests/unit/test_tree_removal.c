@@ -160,6 +160,21 @@ static void mounting_again_ends_the_wait(void **state)
 	assert_lines(tw, "A /new\nC /d\nC /d/f\n");
 }
 
+/* It never was read to its end, and must not look so. */
+static void a_layer_removed_during_the_first_scan_is_not_complete(void **state)
+{
+	struct tree_world *tw = *state;
+
+	tree_stop(tw);
+	tree_start(tw, 100);
+	tree_work(tw->tree, 1);
+	tree_freeze(tw->tree);
+	assert_true(tree_is_gone(tw->tree));
+	assert_false(tree_is_complete(tw->tree));
+	assert_int_equal(tw->watched_len, 0);
+	assert_int_equal(tree_work(tw->tree, 0), -1);
+}
+
 /* The last writes of a container that is removed at its end. */
 static void what_is_added_or_changed_is_not_held_back(void **state)
 {
@@ -200,6 +215,7 @@ int main(void)
 		TEST(a_removal_in_a_stopped_container_is_believed_when_it_is_quiet),
 		TEST(each_event_prolongs_the_wait),
 		TEST(mounting_again_ends_the_wait),
+		TEST(a_layer_removed_during_the_first_scan_is_not_complete),
 		TEST(what_is_added_or_changed_is_not_held_back),
 		TEST(a_stopped_containers_first_scan_does_not_wait),
 	};

@@ -13,6 +13,9 @@ import sys
 
 # Kinds of writes whose calls the file-system tier cannot tell apart: a lower bound.
 CALLS_ARE_A_FLOOR = {"fs": {"splice", "aio"}}
+# Kinds of writes that not every tier sees on every kernel, and the word for it in
+# driftwatch_tier_sees: who does not see them must say so.
+NEEDS_SIGHT = {"direct": "direct_io", "uring": "io_uring"}
 
 
 def read(*parts):
@@ -41,6 +44,9 @@ class Report:
         values = [line.rsplit(" ", 1)[1] for line in self.scrape.splitlines()
                   if re.match(name + r"[{ ]", line) and all(w in line for w in wanted)]
         return float(values[0]) if values else None
+
+    def sees(self, what):
+        return self.metric("driftwatch_tier_sees", what=what) == 1
 
     def programs(self):
         """{program: runs} of what is attached."""
@@ -91,6 +97,9 @@ class Judge:
                 self.say(f"{tier} {kind}", f"the workload failed: {line}")
                 continue
             truth = [int(n) for n in numbers]
+            if not report.sees(NEEDS_SIGHT.get(kind, "layer_writes")):
+                print(f"ok {self.kernel} {tier} {kind} # not seen, and said so")
+                continue
             sums = [a + b for a, b in zip(sums, truth)]
             entry = report.files.get(f"/img/{kind}")
             self.say(f"{tier} {kind}", self.compare(tier, kind, truth, entry))
@@ -119,6 +128,12 @@ class Judge:
         elif got[1] < loads[1]:
             why = f"counted {got[1]} bytes, less than the {loads[1]} of the loads"
         self.say(f"{tier} totals", why)
+
+    def operations(self, tier):
+        failed = [line for line in read(self.results, tier, "operations").splitlines()
+                  if not line.endswith(" OK")]
+        self.say(f"{tier} operations", "the workload failed: " + "; ".join(failed)
+                 if failed else None)
 
     def list(self, tier, report):
         truth = changes_in_layer(read(self.results, tier, "upper"), self.container)
@@ -150,6 +165,7 @@ class Judge:
         self.say(f"{tier} sees events", None if events else "0 events")
         self.say(f"{tier} missed no run", ", ".join(report.missed))
         self.loads(tier, report)
+        self.operations(tier)
         self.list(tier, report)
         return None
 

@@ -18,7 +18,8 @@ int client_ping(const char *socket_path);
  * interest: @ret_complete (may be NULL) is X-Driftwatch-Complete. Returns the HTTP
  * status, or -errno.
  */
-int client_get(const char *socket_path, const char *target, struct strbuf *body, bool *ret_complete);
+int client_get(const char *socket_path, const char *target, struct strbuf *body,
+	       bool *ret_complete);
 
 /*
  * GET an endless answer: @fn gets each line (without the newline) until it returns
@@ -27,7 +28,8 @@ int client_get(const char *socket_path, const char *target, struct strbuf *body,
  * @error), or -errno.
  */
 int client_stream(const char *socket_path, const char *target, int stop_fd,
-		  int (*fn)(const char *line, size_t len, void *arg), void *arg, struct strbuf *error);
+		  int (*fn)(const char *line, size_t len, void *arg), void *arg,
+		  struct strbuf *error);
 
 /* Percent-encode one query or path component, appended to @out. */
 void client_encode(struct strbuf *out, const char *bytes, size_t len);

@@ -251,6 +251,30 @@ void engine_emit_bursts(struct engine *e)
 		engine_fold_files(e);
 }
 
+/*
+ * The last counts of a container that goes. By the upper inode, its generation tells a
+ * later file of the same number apart; by the overlay's numbers nothing would, so those
+ * aggregates leave the kernel with their container.
+ */
+void engine_settle_counts(struct engine *e, const struct track *t)
+{
+	struct alias *a, *next;
+
+	if (!e->probe)
+		return;
+	if (probe_tier(e->probe) == PROBE_TIER_FS)
+		engine_fold_files(e);
+	else
+		engine_drain_files(e);
+	HASH_ITER (hh, e->aliases, a, next) {
+		if (a->key.dev != t->overlay_dev)
+			continue;
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash keeps its own list */
+		HASH_DEL(e->aliases, a);
+		free(a);
+	}
+}
+
 void engine_forget_counts(struct engine *e, const struct track *t)
 {
 	struct folded *f, *next;
@@ -258,6 +282,7 @@ void engine_forget_counts(struct engine *e, const struct track *t)
 	HASH_ITER (hh, e->folded, f, next) {
 		if (!f->container || engine_track_of_slot(e, f->container) != t)
 			continue;
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash keeps its own list */
 		HASH_DEL(e->folded, f);
 		free(f);
 	}

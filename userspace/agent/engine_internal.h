@@ -250,6 +250,7 @@ void engine_emit_bursts(struct engine *e);
 void engine_adopt_files(struct engine *e, const struct track *t); /* after its first scan */
 void engine_note_exec(struct engine *e, struct track *t, const struct queued_op *op);
 void engine_count_execs(struct engine *e, struct track *t);
+void engine_settle_counts(struct engine *e, const struct track *t); /* before it goes */
 void engine_forget_counts(struct engine *e, const struct track *t);
 
 /* engine_health.c */

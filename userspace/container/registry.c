@@ -48,6 +48,7 @@ int registry_open(const struct registry_options *options, registry_fn fn, void *
 	r->arg = arg;
 	events.arg = r;
 	r->fs.root_fd = -1;
+	r->next_retry_ns = UINT64_MAX;
 	err = hostfs_init(&r->fs, options->host_root);
 	if (!err)
 		err = watch_open(&r->fs, &r->watch);
@@ -127,13 +128,8 @@ int registry_process(struct registry *r)
 static uint64_t next_due(const struct registry *r)
 {
 	uint64_t due = r->next_second_ns < r->next_full_ns ? r->next_second_ns : r->next_full_ns;
-	struct entry *e, *next;
 
-	HASH_ITER (hh, r->entries, e, next) {
-		if (e->retry_at_ns && e->retry_at_ns < due)
-			due = e->retry_at_ns;
-	}
-	return due;
+	return r->next_retry_ns < due ? r->next_retry_ns : due;
 }
 
 int registry_timeout_ms(const struct registry *r)
@@ -148,7 +144,12 @@ static void retry_entries(struct registry *r)
 	uint64_t now = clock_mono_ns();
 	struct entry *e, *next;
 
+	if (r->next_retry_ns > now)
+		return;
+	r->next_retry_ns = UINT64_MAX;
 	HASH_ITER (hh, r->entries, e, next) {
+		if (e->retry_at_ns > now && e->retry_at_ns < r->next_retry_ns)
+			r->next_retry_ns = e->retry_at_ns;
 		if (!e->retry_at_ns || e->retry_at_ns > now)
 			continue;
 		e->retry_at_ns = 0;
@@ -156,7 +157,7 @@ static void retry_entries(struct registry *r)
 		mounts_claim(r, e);
 		task_update(r, e);
 		if (!e->task_complete || !e->task_alive)
-			entry_retry(e);
+			entry_retry(r, e);
 		entry_touch(r, e);
 	}
 }

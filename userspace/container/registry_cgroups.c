@@ -195,7 +195,7 @@ void registry_hint_cgroup(struct registry *r, uint64_t cgroup_id, const char *pa
 	if (!removed && !e->cgroup_alive)
 		task_set_cgroup(r, e, path, cgroup_id);
 	e->retry_step = 0;
-	entry_retry(e);
+	entry_retry(r, e);
 	task_update(r, e);
 	registry_flush(r);
 }

@@ -45,11 +45,13 @@ void entry_touch(struct registry *r, struct entry *e)
 	r->touched = e;
 }
 
-void entry_retry(struct entry *e)
+void entry_retry(struct registry *r, struct entry *e)
 {
 	if (e->retry_at_ns || e->retry_step >= RETRY_STEPS)
 		return;
 	e->retry_at_ns = clock_mono_ns() + retry_ms[e->retry_step++] * NS_PER_MSEC;
+	if (e->retry_at_ns < r->next_retry_ns)
+		r->next_retry_ns = e->retry_at_ns;
 }
 
 void entry_free(struct registry *r, struct entry *e)

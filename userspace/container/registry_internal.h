@@ -111,6 +111,7 @@ struct registry {
 	bool is_scanned;   /* registry_scan() was called: reporting is on */
 	bool is_flushing;
 	bool has_dead_mounts;
+	uint64_t next_retry_ns; /* not later than any entry's; UINT64_MAX: none */
 	uint64_t next_second_ns, next_full_ns, last_sight_ns;
 	uint64_t refused; /* entries beyond ENTRIES_MAX */
 };
@@ -121,7 +122,7 @@ struct entry *entry_get(struct registry *r, const char *id); /* makes it; NULL: 
 void entry_touch(struct registry *r, struct entry *e);
 void entry_free(struct registry *r, struct entry *e);
 /* Look again soon, and up to RETRY_STEPS times ever later. */
-void entry_retry(struct entry *e);
+void entry_retry(struct registry *r, struct entry *e);
 /* What the runtimes' files say of @e, most trusted first. Returns how many. */
 size_t entry_said(const struct entry *e, const struct container *ret[SAID_MAX]);
 /* Report what came of all touched entries. */

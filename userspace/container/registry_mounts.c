@@ -30,7 +30,7 @@ void mounts_attach(struct registry *r, struct super *s, struct entry *e)
 	s->entry = e;
 	e->super = s;
 	e->retry_step = 0;
-	entry_retry(e);
+	entry_retry(r, e);
 	entry_touch(r, e);
 }
 
@@ -102,7 +102,7 @@ void mounts_claim(struct registry *r, struct entry *e)
 	if (s && (!s->entry || !s->entry->facts))
 		mounts_attach(r, s, e);
 	else if (rootfs)
-		entry_retry(e);
+		entry_retry(r, e);
 }
 
 /* Make relative layers and short links absolute directories. */
@@ -162,7 +162,7 @@ static void on_unmounted(struct super *s, void *arg)
 	if (!e->task && !e->seen_exit_wall_ns)
 		e->seen_exit_wall_ns = clock_wall_ns();
 	e->retry_step = 0;
-	entry_retry(e);
+	entry_retry(r, e);
 	entry_touch(r, e);
 	task_update(r, e);
 }

@@ -145,10 +145,10 @@ static void refresh_failed(struct registry *r, struct source *s, const char *key
 	f->stamp = stamp;
 	f->is_seen = true;
 	if (f->entry && f->is_suspect)
-		entry_retry(f->entry);
+		entry_retry(r, f->entry);
 }
 
-void source_refresh(struct registry *r, struct source *s, const char *key)
+static void refresh(struct registry *r, struct source *s, const char *key, bool is_there)
 {
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 	struct facts *f = facts_find(r, s, key);
@@ -156,9 +156,14 @@ void source_refresh(struct registry *r, struct source *s, const char *key)
 	uint64_t stamp;
 	int err;
 
-	if (!f)
+	/* Watched before it is read; one that is only asked for may not exist at all. */
+	if (!f && is_there)
 		s->ops->watches(s, key, add_watch, s);
 	stamp = s->ops->stamp(s, key);
+	if (!f && stamp && !is_there) {
+		s->ops->watches(s, key, add_watch, s);
+		stamp = s->ops->stamp(s, key);
+	}
 	if (f && stamp && f->stamp == stamp && !f->is_suspect) {
 		f->is_seen = true;
 		return;
@@ -181,6 +186,11 @@ void source_refresh(struct registry *r, struct source *s, const char *key)
 	f->entry->retry_step = 0;
 	mounts_claim(r, f->entry);
 	task_update(r, f->entry);
+}
+
+void source_refresh(struct registry *r, struct source *s, const char *key)
+{
+	refresh(r, s, key, true);
 }
 
 static int look_at_key(const char *key, void *arg)
@@ -281,7 +291,7 @@ void sources_refresh_id(struct registry *r, const char *id)
 	}
 	for (struct source *s = r->sources; s; s = s->next) {
 		if (s->readable && !facts_find(r, s, id))
-			source_refresh(r, s, id);
+			refresh(r, s, id, false);
 	}
 }
 

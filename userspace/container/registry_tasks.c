@@ -121,7 +121,7 @@ static void read_task(struct registry *r, struct entry *e, pid_t pid, uint64_t s
 	task->started_wall_ns = task_start_wall_ns(start);
 	if (task_read_mounts(&r->fs, pid, registry_host_mounts(r), task, &entered)) {
 		container_free(task);
-		entry_retry(e);
+		entry_retry(r, e);
 		return;
 	}
 	/* Relative layers are resolved where the mount point is known: by the host's view. */
@@ -141,7 +141,7 @@ static void read_task(struct registry *r, struct entry *e, pid_t pid, uint64_t s
 			container_free(task);
 			task = bare;
 		}
-		entry_retry(e);
+		entry_retry(r, e);
 	}
 	container_free(e->task);
 	e->task = task;
@@ -166,7 +166,7 @@ static void task_ended(struct registry *r, struct entry *e)
 	e->hinted_pid = 0;
 	e->seen_exit_wall_ns = clock_wall_ns();
 	e->retry_step = 0;
-	entry_retry(e);
+	entry_retry(r, e);
 	entry_touch(r, e);
 	/* Not dropped here: we may be called from a walk over the table. */
 	if (s && s->is_private && s->pid == e->looked_pid) {

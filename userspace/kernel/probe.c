@@ -136,7 +136,7 @@ static int set_first_values(struct probe *p)
 
 	if (p->was_adopted) {
 		slots_repair(p);
-		return find_active_files(p);
+		return control_note_stale(p) ?: find_active_files(p);
 	}
 	p->files_active = MAP_FILES_A;
 	if (bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY))
@@ -178,6 +178,7 @@ static int start(struct probe *p, struct strbuf *error)
 static void stop(struct probe *p)
 {
 	ring_buffer__free(p->rings);
+	control_forget_stale(p, false);
 	watch_done(p);
 	unmap(p, MAP_CONTROL, p->control);
 	unmap(p, MAP_FILTER, p->filter);
@@ -197,6 +198,7 @@ struct probe *probe_close(struct probe *p, bool keep_pins)
 	if (p->lock_fd >= 0)
 		close(p->lock_fd);
 	free(p->hooks);
+	free(p->uppers);
 	free(p->pin_dir);
 	free(p);
 	return NULL;
@@ -221,9 +223,10 @@ static struct probe *probe_new(const struct probe_options *options)
 	set_defaults(&p->options);
 	p->cpus = (unsigned)libbpf_num_possible_cpus();
 	p->hooks = calloc(hook_def_count, sizeof(*p->hooks));
+	p->uppers = calloc(p->options.max_containers, sizeof(*p->uppers));
 	if (options->pin_dir)
 		p->pin_dir = strdup(options->pin_dir);
-	if (!p->hooks || (options->pin_dir && !p->pin_dir))
+	if (!p->hooks || !p->uppers || (options->pin_dir && !p->pin_dir))
 		return probe_close(p, false);
 	probe_hooks_init(p);
 	return p;

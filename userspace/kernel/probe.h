@@ -162,8 +162,9 @@ long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c);
 void probe_unwatch(struct probe *p, uint32_t dev, uint64_t ino, long slot);
 
 /*
- * After adoption the inodes an earlier agent watched are still watched. Call this
- * once everything has been watched again: the rest is dropped.
+ * After adoption, what an earlier agent watched and set (overlays, roots, cgroups) is
+ * still watched and set. Call this once everything has been watched and set again: the
+ * rest is dropped.
  */
 void probe_forget_stale(struct probe *p);
 

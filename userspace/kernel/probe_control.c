@@ -7,7 +7,10 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <uthash.h>
 
 #include "base/clock.h"
 #include "kernel/probe_internal.h"
@@ -55,8 +58,94 @@ void control_wait_for_programs(const struct probe *p)
 	bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY);
 }
 
+/* --- what an earlier agent set and nobody has set again --- */
+
+struct stale_key {
+	uint32_t map; /* enum probe_map */
+	uint32_t pad;
+	struct dw_inode key; /* large enough for the keys of all three */
+};
+
+struct stale_node {
+	struct stale_key key;
+	UT_hash_handle hh;
+};
+
+static const struct {
+	enum probe_map map;
+	size_t key_size;
+} who_is_who[] = {
+	{MAP_ROOTS, sizeof(struct dw_inode)},
+	{MAP_CGROUPS, sizeof(uint64_t)},
+	{MAP_OVERLAYS, sizeof(uint32_t)},
+};
+#define WHO_IS_WHO_LEN (sizeof(who_is_who) / sizeof(who_is_who[0]))
+
+static struct stale_key stale_key(enum probe_map map, const void *key)
+{
+	struct stale_key k = {.map = map};
+	size_t i;
+
+	for (i = 0; i < WHO_IS_WHO_LEN; i++)
+		if (who_is_who[i].map == map)
+			memcpy(&k.key, key, who_is_who[i].key_size);
+	return k;
+}
+
+int control_note_stale(struct probe *p)
+{
+	struct dw_inode key, *previous;
+	struct stale_node *node;
+	size_t i;
+
+	for (i = 0; i < WHO_IS_WHO_LEN; i++) {
+		previous = NULL;
+		while (!bpf_map_get_next_key(p->maps[who_is_who[i].map], previous, &key)) {
+			previous = &key;
+			node = calloc(1, sizeof(*node));
+			if (!node)
+				return -ENOMEM;
+			node->key = stale_key(who_is_who[i].map, &key);
+			HASH_ADD(hh, p->stale, key, sizeof(node->key), node);
+		}
+	}
+	return 0;
+}
+
+static void stale_drop(struct probe *p, struct stale_node *node)
+{
+	HASH_DEL(p->stale, node);
+	free(node);
+}
+
+static void set_again(struct probe *p, enum probe_map map, const void *key)
+{
+	struct stale_key k = stale_key(map, key);
+	struct stale_node *node;
+
+	HASH_FIND(hh, p->stale, &k, sizeof(k), node);
+	if (node)
+		stale_drop(p, node);
+}
+
+void control_forget_stale(struct probe *p, bool from_maps)
+{
+	struct stale_node *node, *next;
+
+	HASH_ITER (hh, p->stale, node, next) {
+		if (from_maps)
+			bpf_map_delete_elem(p->maps[node->key.map], &node->key.key);
+		stale_drop(p, node);
+	}
+	if (from_maps)
+		control_bump_epoch(p);
+}
+
+/* --- setting and clearing --- */
+
 static int set(struct probe *p, enum probe_map map, const void *key, const void *value)
 {
+	set_again(p, map, key);
 	if (bpf_map_update_elem(p->maps[map], key, value, BPF_ANY))
 		return -errno;
 	control_bump_epoch(p);
@@ -65,6 +154,7 @@ static int set(struct probe *p, enum probe_map map, const void *key, const void 
 
 static int clear(struct probe *p, enum probe_map map, const void *key)
 {
+	set_again(p, map, key);
 	if (bpf_map_delete_elem(p->maps[map], key))
 		return -errno;
 	control_bump_epoch(p);
@@ -95,8 +185,10 @@ int probe_set_root(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c
 
 	if (kind != DW_ROOT_VOLUME && !is_container(p, c))
 		return -EINVAL;
-	err = control_add_dev(p, dev);
-	return err ? err : set(p, MAP_ROOTS, &key, &root);
+	if (kind == DW_ROOT_UPPER)
+		p->uppers[c] = key;
+	err = set(p, MAP_ROOTS, &key, &root);
+	return err ? err : control_add_dev(p, dev);
 }
 
 int probe_clear_root(struct probe *p, uint32_t dev, uint64_t ino)

@@ -59,11 +59,16 @@ int probe_add_counts(struct probe *p, dw_container_t c, enum dw_target target, u
 int probe_adopt_provisional(struct probe *p, uint32_t overlay_dev, dw_container_t c)
 {
 	struct dw_totals totals;
+	struct dw_inode upper;
 
+	(void)overlay_dev; /* a number that another overlay may have had before */
+	if (c >= p->options.max_containers)
+		return -EINVAL;
+	upper = p->uppers[c];
 	control_wait_for_programs(p); /* whoever still counts it as nobody's */
-	if (bpf_map_lookup_elem(p->maps[MAP_PROVISIONAL], &overlay_dev, &totals))
+	if (bpf_map_lookup_elem(p->maps[MAP_PROVISIONAL], &upper, &totals))
 		return 0;
-	bpf_map_delete_elem(p->maps[MAP_PROVISIONAL], &overlay_dev);
+	bpf_map_delete_elem(p->maps[MAP_PROVISIONAL], &upper);
 	return probe_add_counts(p, c, DW_TARGET_LAYER, totals.calls, totals.bytes);
 }
 
@@ -141,25 +146,54 @@ static void foreach_slot(const struct probe *p, bool empty, probe_file_fn fn, vo
 	}
 }
 
-static int foreach_entry(int map_fd, probe_file_fn fn, void *arg)
-{
-	struct dw_file_key key, *previous = NULL;
-	struct dw_file_stats stats;
+/* Keys and values of one batched look-up; a bucket of the hash must fit. */
+#define BATCH 512
 
-	while (!bpf_map_get_next_key(map_fd, previous, &key)) {
-		previous = &key;
-		if (!bpf_map_lookup_elem(map_fd, &key, &stats))
-			fn(&key, &stats, arg);
-	}
-	return errno == ENOENT ? 0 : -errno;
+struct batch {
+	struct dw_file_key keys[BATCH];
+	struct dw_file_stats stats[BATCH];
+};
+
+/* Returns 0, -ENOENT at the end, or -errno. */
+static int foreach_batch(int map_fd, bool empty, void *from, void *next, probe_file_fn fn,
+			 void *arg)
+{
+	auto_free struct batch *b = malloc(sizeof(*b));
+	uint32_t n = BATCH, i;
+	int err;
+
+	if (!b)
+		return -ENOMEM;
+	err = empty ? bpf_map_lookup_and_delete_batch(map_fd, from, next, b->keys, b->stats, &n,
+						      NULL)
+		    : bpf_map_lookup_batch(map_fd, from, next, b->keys, b->stats, &n, NULL);
+	if (err && errno != ENOENT)
+		return -errno;
+	for (i = 0; i < n; i++)
+		fn(&b->keys[i], &b->stats[i], arg);
+	return err ? -ENOENT : 0;
+}
+
+/* Report all entries of a table that no program adds to while it is emptied. */
+static int foreach_entry(int map_fd, bool empty, probe_file_fn fn, void *arg)
+{
+	uint64_t cursor[2] = {0, 0};
+	void *from = NULL;
+	int err;
+
+	do {
+		err = foreach_batch(map_fd, empty, from, cursor, fn, arg);
+		from = cursor;
+	} while (!err);
+	return err == -ENOENT ? 0 : err;
 }
 
 int probe_foreach_file(const struct probe *p, probe_file_fn fn, void *arg)
 {
-	int err = foreach_entry(p->maps[MAP_FILES_A], fn, arg);
+	int err = foreach_entry(p->maps[MAP_FILES_A], false, fn, arg);
 
 	if (!err)
-		err = foreach_entry(p->maps[MAP_FILES_B], fn, arg);
+		err = foreach_entry(p->maps[MAP_FILES_B], false, fn, arg);
 	foreach_slot(p, false, fn, arg);
 	return err;
 }
@@ -190,7 +224,8 @@ struct wanted {
 	bool found;
 };
 
-static void on_file_wanted(const struct dw_file_key *key, const struct dw_file_stats *stats, void *arg)
+static void on_file_wanted(const struct dw_file_key *key, const struct dw_file_stats *stats,
+			   void *arg)
 {
 	struct wanted *w = arg;
 
@@ -216,20 +251,6 @@ int probe_read_file(const struct probe *p, const struct dw_file_key *key, struct
 	return 0;
 }
 
-static int drain_entries(int map_fd, probe_file_fn fn, void *arg)
-{
-	struct dw_file_stats stats;
-	struct dw_file_key key;
-
-	while (!bpf_map_get_next_key(map_fd, NULL, &key)) {
-		if (!bpf_map_lookup_elem(map_fd, &key, &stats))
-			fn(&key, &stats, arg);
-		if (bpf_map_delete_elem(map_fd, &key))
-			return -errno;
-	}
-	return errno == ENOENT ? 0 : -errno;
-}
-
 int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg)
 {
 	int idle = p->files_active == MAP_FILES_A ? MAP_FILES_B : MAP_FILES_A;
@@ -238,7 +259,7 @@ int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg)
 	int err;
 
 	/* A drain that failed half-way has left something in the idle one. */
-	err = drain_entries(p->maps[idle], fn, arg);
+	err = foreach_entry(p->maps[idle], true, fn, arg);
 	if (err)
 		return err;
 	if (bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY))
@@ -246,7 +267,7 @@ int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg)
 	p->files_active = idle;
 	p->control->files_base = __atomic_load_n(&p->control->files_started, __ATOMIC_SEQ_CST);
 	foreach_slot(p, true, fn, arg);
-	return drain_entries(p->maps[full], fn, arg);
+	return foreach_entry(p->maps[full], true, fn, arg);
 }
 
 /* --- single values --- */

@@ -69,7 +69,8 @@ static int decode_dirty(const void *data, size_t size, struct probe_record *ret)
 {
 	const struct dw_dirty_record *dirty = data;
 
-	if (size < sizeof(*dirty) || strnlen(dirty->comm, sizeof(dirty->comm)) == sizeof(dirty->comm))
+	if (size < sizeof(*dirty) ||
+	    strnlen(dirty->comm, sizeof(dirty->comm)) == sizeof(dirty->comm))
 		return -EBADMSG;
 	ret->dirty = dirty;
 	return 0;

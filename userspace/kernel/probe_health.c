@@ -32,13 +32,14 @@ void probe_foreach_program(const struct probe *p, void (*fn)(const struct probe_
 	for (i = 0; i < hook_def_count; i++) {
 		if (!p->hooks[i].public.attached || program_info(&p->hooks[i], &info))
 			continue;
-		fn(&(struct probe_program){
-			   .name = p->hooks[i].def->program,
-			   .missed = info.recursion_misses,
-			   .runs = info.run_cnt,
-			   .run_ns = info.run_time_ns,
-		   },
-		   arg);
+		fn(
+			&(struct probe_program){
+				.name = p->hooks[i].def->program,
+				.missed = info.recursion_misses,
+				.runs = info.run_cnt,
+				.run_ns = info.run_time_ns,
+			},
+			arg);
 	}
 }
 

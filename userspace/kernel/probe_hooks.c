@@ -7,17 +7,19 @@
 
 #include "kernel/probe_internal.h"
 
-#define FEXIT TIER_BIT(PROBE_TIER_VFS_FEXIT)
-#define KPROBE TIER_BIT(PROBE_TIER_VFS_KPROBE)
-#define FS TIER_BIT(PROBE_TIER_FS)
-#define SYSCALL TIER_BIT(PROBE_TIER_SYSCALL)
-#define NO_FEXIT (FS | SYSCALL | KPROBE) /* where only file systems tell of names */
-#define CALLS (FEXIT | KPROBE | SYSCALL) /* where whole calls are seen */
+#define FEXIT	 TIER_BIT(PROBE_TIER_VFS_FEXIT)
+#define KPROBE	 TIER_BIT(PROBE_TIER_VFS_KPROBE)
+#define FS	 TIER_BIT(PROBE_TIER_FS)
+#define SYSCALL	 TIER_BIT(PROBE_TIER_SYSCALL)
+#define NO_FEXIT (FS | SYSCALL | KPROBE)    /* where only file systems tell of names */
+#define CALLS	 (FEXIT | KPROBE | SYSCALL) /* where whole calls are seen */
 
-#define FS_WRITES (SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | \
-		   SEES(COPY_UP_BYTES) | SEES(IO_URING))
-#define CALL_WRITES (SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | \
-			SEES(TMPFS_WRITES) | SEES(DIRECT_IO))
+#define FS_WRITES                                                                              \
+	(SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | SEES(COPY_UP_BYTES) | \
+	 SEES(IO_URING))
+#define CALL_WRITES                                                                           \
+	(SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | SEES(TMPFS_WRITES) | \
+	 SEES(DIRECT_IO))
 
 /* clang-format off */
 #define FN_HOOK(prog, where, what, tier, sight) \
@@ -65,7 +67,7 @@ const struct hook_def hook_defs[] = {
 	FN_HOOK("on_vfs_setxattr", "fexit/vfs_setxattr", "attributes", FEXIT, 0),
 	FN_HOOK("on_notify_change", "fexit/notify_change", "attributes", FEXIT, SEES(ATTR)),
 	/* write_syscall.bpf.c */
-	TP_HOOK("on_sys_exit", "sys_exit", "writes", SYSCALL, CALL_WRITES),
+	TP_HOOK("on_sys_exit", "sys_exit", "writes, but not of AIO", SYSCALL, CALL_WRITES),
 	{
 		.program = "on_uring_complete",
 		.name = "tp_btf/io_uring_complete",
@@ -104,16 +106,17 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_xfs_dirty_attr_sf_addname", "xfs_attr_sf_addname", "dirty inodes", ANY_TIER, 0),
 	TP_HOOK("on_xfs_dirty_attr_sf_remove", "xfs_attr_sf_remove", "dirty inodes", ANY_TIER, 0),
 	TP_HOOK("on_xfs_dirty_attr_leaf_add", "xfs_attr_leaf_add", "dirty inodes", ANY_TIER, 0),
-	TP_HOOK("on_xfs_dirty_attr_leaf_replace", "xfs_attr_leaf_replace", "dirty inodes",
-		ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_attr_leaf_replace", "xfs_attr_leaf_replace", "dirty inodes", ANY_TIER,
+		0),
 	TP_HOOK("on_xfs_dirty_attr_leaf_removename", "xfs_attr_leaf_removename", "dirty inodes",
 		ANY_TIER, 0),
-	TP_HOOK("on_xfs_dirty_attr_node_addname", "xfs_attr_node_addname", "dirty inodes",
-		ANY_TIER, 0),
-	TP_HOOK("on_xfs_dirty_attr_node_replace", "xfs_attr_node_replace", "dirty inodes",
-		ANY_TIER, 0),
+	TP_HOOK("on_xfs_dirty_attr_node_addname", "xfs_attr_node_addname", "dirty inodes", ANY_TIER,
+		0),
+	TP_HOOK("on_xfs_dirty_attr_node_replace", "xfs_attr_node_replace", "dirty inodes", ANY_TIER,
+		0),
 	/* create.bpf.c, remove.bpf.c, attr.bpf.c */
-	TP_HOOK("on_ext4_allocate_inode", "ext4_allocate_inode", "creations", ANY_TIER, SEES(CREATE)),
+	TP_HOOK("on_ext4_allocate_inode", "ext4_allocate_inode", "creations", ANY_TIER,
+		SEES(CREATE)),
 	TP_HOOK("on_ext4_unlink", "ext4_unlink_exit", "removals", NO_FEXIT, SEES(UNLINK)),
 	TP_HOOK("on_ext4_truncate", "ext4_truncate_enter", "truncations", ANY_TIER, SEES(TRUNCATE)),
 	TP_HOOK("on_ext4_fallocate", "ext4_fallocate_enter", "truncations", ANY_TIER, 0),
@@ -203,7 +206,8 @@ void probe_hooks_note(struct hook *h, int error, const char *why_not)
 	h->public.why_not = why_not;
 }
 
-void probe_foreach_hook(const struct probe *p, void (*fn)(const struct probe_hook *, void *), void *arg)
+void probe_foreach_hook(const struct probe *p, void (*fn)(const struct probe_hook *, void *),
+			void *arg)
 {
 	size_t i;
 

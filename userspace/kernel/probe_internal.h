@@ -36,15 +36,15 @@ enum probe_map {
 };
 
 #define TIER_BIT(tier) (1u << (tier))
-#define ANY_TIER (~0u)
-#define SEES(sight) (1u << PROBE_SEES_##sight)
+#define ANY_TIER       (~0u)
+#define SEES(sight)    (1u << PROBE_SEES_##sight)
 
 /* One program that may be attached; the table is in probe_hooks.c. */
 struct hook_def {
 	const char *program; /* its name in the object */
 	const char *name;    /* attach point as shown to people */
 	const char *role;
-	const char *btf; /* "btf_trace_x", or the function, that must be in the kernel's BTF */
+	const char *btf;    /* "btf_trace_x", or the function, that must be in the kernel's BTF */
 	const char *module; /* whose BTF has .btf: NULL the kernel's */
 	unsigned tiers;	    /* TIER_BIT() of those that use it */
 	unsigned sees;	    /* SEES() of what it shows */
@@ -62,6 +62,7 @@ struct hook {
 	bool is_adopted;
 };
 
+struct stale_node;
 struct watch_node;
 
 struct watch_index {
@@ -92,7 +93,9 @@ struct probe {
 	struct dw_counters *added;
 	struct ring_buffer *rings;
 	struct watch_index watch;
-	int files_active; /* MAP_FILES_A or MAP_FILES_B */
+	struct dw_inode *uppers;  /* by container */
+	struct stale_node *stale; /* uthash */
+	int files_active;	  /* MAP_FILES_A or MAP_FILES_B */
 	uint64_t overflow_seen;
 	uint64_t records_received;
 	uint64_t records_malformed;
@@ -126,6 +129,9 @@ void watch_done(struct probe *p);
 /* probe_control.c: whoever writes who is who makes the cached verdicts void. */
 int control_init(struct probe *p);
 int control_add_dev(struct probe *p, uint32_t dev);
+/* After adoption: note all that is set, and later drop what was not set again. */
+int control_note_stale(struct probe *p);
+void control_forget_stale(struct probe *p, bool from_maps);
 void control_bump_epoch(struct probe *p);
 /* Wait until no program runs that began before the call. */
 void control_wait_for_programs(const struct probe *p);

@@ -23,15 +23,24 @@
 #define LOAD_TRIES 16 /* programs that may be refused before a tier is given up */
 
 static const char *const map_names[MAP_MAX] = {
-	[MAP_EVENTS] = "events",	   [MAP_DIRTY_RING] = "dirty_ring",
-	[MAP_CONTROL] = "control",	   [MAP_ROOTS] = "roots",
-	[MAP_CGROUPS] = "cgroups",	   [MAP_OVERLAYS] = "overlays",
-	[MAP_WATCHED] = "watched",	   [MAP_FILTER] = "filter",
-	[MAP_DIRTY] = "dirty",		   [MAP_COUNTERS] = "counters",
-	[MAP_ADDED] = "added",		   [MAP_FILES_A] = "files_a",
-	[MAP_FILES_B] = "files_b",	   [MAP_FILES] = "files",
-	[MAP_SLOTS] = "slots",		   [MAP_WRITERS] = "writers",
-	[MAP_PROVISIONAL] = "provisional", [MAP_EXECS] = "execs",
+	[MAP_EVENTS] = "events",
+	[MAP_DIRTY_RING] = "dirty_ring",
+	[MAP_CONTROL] = "control",
+	[MAP_ROOTS] = "roots",
+	[MAP_CGROUPS] = "cgroups",
+	[MAP_OVERLAYS] = "overlays",
+	[MAP_WATCHED] = "watched",
+	[MAP_FILTER] = "filter",
+	[MAP_DIRTY] = "dirty",
+	[MAP_COUNTERS] = "counters",
+	[MAP_ADDED] = "added",
+	[MAP_FILES_A] = "files_a",
+	[MAP_FILES_B] = "files_b",
+	[MAP_FILES] = "files",
+	[MAP_SLOTS] = "slots",
+	[MAP_WRITERS] = "writers",
+	[MAP_PROVISIONAL] = "provisional",
+	[MAP_EXECS] = "execs",
 };
 
 const char *probe_map_name(enum probe_map map)
@@ -129,7 +138,7 @@ static void choose_programs(struct probe *p, enum probe_tier tier, const struct 
 	struct bpf_program *prog;
 	struct hook *h;
 
-	bpf_object__for_each_program(prog, p->object) {
+	bpf_object__for_each_program (prog, p->object) {
 		h = hook_of_program(p, bpf_program__name(prog));
 		bpf_program__set_autoload(prog, h && hook_is_wanted(h, tier, btf));
 	}
@@ -266,7 +275,8 @@ int probe_load(struct probe *p, enum probe_tier tier, struct strbuf *error)
 
 	if (!btf) {
 		if (error)
-			strbuf_adds(error, "the kernel has no BTF (/sys/kernel/btf/vmlinux)");
+			strbuf_addf(error, "no BTF of this kernel in %s",
+				    p->options.btf_path ?: "/sys/kernel/btf/vmlinux");
 		return -ENOENT;
 	}
 	libbpf_set_print(on_libbpf_text);

@@ -125,7 +125,7 @@ void watch_done(struct probe *p)
 {
 	struct watch_node *node, *next;
 
-	HASH_ITER(hh, p->watch.nodes, node, next) {
+	HASH_ITER (hh, p->watch.nodes, node, next) {
 		HASH_DEL(p->watch.nodes, node);
 		free(node);
 	}
@@ -137,9 +137,10 @@ void probe_forget_stale(struct probe *p)
 {
 	struct watch_node *node, *next;
 
+	control_forget_stale(p, true);
 	if (!p->watch.has_stale)
 		return;
-	HASH_ITER(hh, p->watch.nodes, node, next)
+	HASH_ITER (hh, p->watch.nodes, node, next)
 		if (!node->refs)
 			watch_drop(p, node);
 	p->watch.has_stale = false;
@@ -215,8 +216,8 @@ uint64_t probe_take_dirty(struct probe *p, long slot)
 	return __atomic_exchange_n(&p->dirty[slot], 0, __ATOMIC_SEQ_CST);
 }
 
-int probe_sweep_dirty(struct probe *p,
-		      void (*fn)(uint32_t dev, uint64_t ino, long slot, void *arg), void *arg)
+int probe_sweep_dirty(struct probe *p, void (*fn)(uint32_t dev, uint64_t ino, long slot, void *arg),
+		      void *arg)
 {
 	uint64_t overflow = __atomic_load_n(&p->control->dirty_overflow, __ATOMIC_SEQ_CST);
 	struct watch_node *node, *next;
@@ -225,7 +226,7 @@ int probe_sweep_dirty(struct probe *p,
 	if (overflow == p->overflow_seen)
 		return 0;
 	p->overflow_seen = overflow;
-	HASH_ITER(hh, p->watch.nodes, node, next) {
+	HASH_ITER (hh, p->watch.nodes, node, next) {
 		struct dw_inode key = node->key;
 		uint32_t slot = node->slot;
 

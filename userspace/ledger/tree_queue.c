@@ -114,8 +114,15 @@ static void add_flags(struct tree *t, struct tree_work *w, unsigned flags)
 
 void queue_done(struct tree *t, unsigned flags)
 {
-	t->initial_left -= !!(flags & WORK_INITIAL);
-	t->rescan_left -= !!(flags & WORK_RESCAN);
+	/* What it led to was queued before it is done, so 0 is the end of the scan. */
+	if ((flags & WORK_INITIAL) && --t->initial_left == 0 && !t->is_gone) {
+		t->is_scanned = true;
+		t->scanned_wall_ns = clock_wall_ns();
+	}
+	if ((flags & WORK_RESCAN) && --t->rescan_left == 0 && !t->is_gone) {
+		t->scanned_wall_ns = clock_wall_ns();
+		t->has_unwatched = t->watch_failed;
+	}
 }
 
 void queue_remove(struct tree *t, struct tree_work *w)

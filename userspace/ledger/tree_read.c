@@ -205,9 +205,7 @@ static bool sweep_step(struct tree *t, struct tree_reader *r)
 static void finish(struct tree *t, struct tree_reader *r)
 {
 	struct tree_node *n = r->node;
-	struct tree_cause cause = r->cause;
 	uint64_t now_ns = clock_mono_ns(), rest_ns = r->spent_ns * TREE_BACKOFF_FACTOR;
-	bool is_torn = r->is_torn, is_held = r->is_held;
 
 	if (rest_ns > TREE_BACKOFF_MAX_NS)
 		rest_ns = TREE_BACKOFF_MAX_NS;
@@ -217,11 +215,16 @@ static void finish(struct tree *t, struct tree_reader *r)
 	if (n->dir->unlisted != r->unlisted)
 		tree_changed(t);
 	n->dir->unlisted = r->unlisted;
+
+	/* A scan is not over while something in it has to be read once more. */
+	if (rest_ns < TREE_RETRY_NS)
+		rest_ns = TREE_RETRY_NS;
+	if (r->is_torn)
+		queue_add(t, n, WORK_READ | (r->flags & (WORK_INITIAL | WORK_RESCAN)), &r->cause,
+			  now_ns + rest_ns);
+	else if (r->is_held)
+		queue_add(t, n, WORK_READ, &r->cause, t->quiet_ns);
 	reader_done(t);
-	if (is_torn)
-		queue_add(t, n, WORK_READ, &cause, now_ns + TREE_RETRY_NS);
-	else if (is_held)
-		queue_add(t, n, WORK_READ, &cause, t->quiet_ns);
 }
 
 void tree_read_step(struct tree *t, uint64_t until_ns)

@@ -51,22 +51,9 @@ static void do_work(struct tree *t, struct tree_work *w)
 		queue_done(t, w->flags);
 }
 
-static void note_scans(struct tree *t, uint64_t initial_before, uint64_t rescan_before)
-{
-	if (initial_before && !t->initial_left) {
-		t->is_scanned = true;
-		t->scanned_wall_ns = clock_wall_ns();
-	}
-	if (rescan_before && !t->rescan_left) {
-		t->scanned_wall_ns = clock_wall_ns();
-		t->has_unwatched = t->watch_failed;
-	}
-}
-
 /* Returns false when nothing is due. */
 static bool work_once(struct tree *t, uint64_t until_ns)
 {
-	uint64_t initial = t->initial_left, rescan = t->rescan_left;
 	uint64_t now_ns = clock_mono_ns();
 	struct tree_work w;
 
@@ -81,7 +68,6 @@ static bool work_once(struct tree *t, uint64_t until_ns)
 		do_work(t, &w);
 	else
 		return false;
-	note_scans(t, initial, rescan);
 	return true;
 }
 

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tree_types.h - what a tree is made of, for tree_internal.h.
+ */
+#ifndef LEDGER_TREE_TYPES_H
+#define LEDGER_TREE_TYPES_H
+
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "ledger/tree.h"
+
+#define TREE_FDS	      12		  /* directories kept open while there is work */
+#define TREE_OPTIONAL_WATCHES 8192		  /* added non-directories watched per tree */
+#define TREE_QUIET_NS	      (500 * NS_PER_MSEC) /* of an unmounted layer, before names vanish */
+#define TREE_BACKOFF_FACTOR   10		  /* a read of t is followed by 10 t without one */
+#define TREE_BACKOFF_MAX_NS   (500 * NS_PER_MSEC)
+#define TREE_RETRY_NS	      (100 * NS_PER_MSEC) /* of what could not be read */
+#define TREE_UNWATCHED_NS     (5 * NS_PER_SEC)	  /* between rescans of what is not watched */
+#define TREE_RELIST_NS	      (10 * NS_PER_SEC)	  /* at most so often for names without a node */
+#define TREE_FRESH_NS	      NS_PER_SEC	  /* work younger than this is not lag */
+
+/* What is kept of statx. */
+struct tree_stat {
+	uint64_t ino;
+	uint64_t size;
+	int64_t mtime_sec, ctime_sec;
+	uint32_t mtime_ns, ctime_ns;
+	uint32_t uid, gid, rdev, nlink; /* rdev: major << 20 | minor */
+	uint16_t mode;
+};
+
+enum tree_node_flags {
+	NODE_HAS_LOWER = 1u << 0,
+	NODE_WHITEOUT = 1u << 1,
+	NODE_STALE = 1u << 2,	 /* known to be wrong; its directory is queued */
+	NODE_LIMBO = 1u << 3,	 /* top of a subtree whose name is gone */
+	NODE_MOVED = 1u << 4,	 /* seen again elsewhere: its vanishing is not news */
+	NODE_REPLACED = 1u << 5, /* its name lives on with another inode */
+	NODE_RUNTIME = 1u << 6,
+	NODE_INDEXED = 1u << 7,	   /* in the index of inodes */
+	NODE_OPTIONAL = 1u << 8,   /* counted in optional_watches */
+	NODE_WRITTEN = 1u << 9,	   /* contents to be compared again */
+	NODE_COMPARING = 1u << 10, /* queued for comparison */
+};
+
+/* About 170 bytes and the name; what only directories need is apart. */
+struct tree_node {
+	struct tree_node *parent;		 /* NULL: the root */
+	struct tree_node *same_next, *same_prev; /* other names of the inode */
+	struct tree_work *work;			 /* queued, or NULL */
+	struct tree_dir *dir;			 /* of directories */
+	struct tree_stat st;
+	uint64_t first_ns, last_ns;
+	uint64_t first_writer, last_writer;
+	uint64_t written_bytes, write_calls;
+	uint32_t hash;	     /* of the name */
+	uint32_t seen;	     /* by the read with this number */
+	uint32_t capability; /* hash of security.capability, 0: none */
+	uint16_t flags;	     /* enum tree_node_flags */
+	uint8_t verdict;     /* enum tree_verdict */
+	uint8_t depth;	     /* enum tree_depth */
+	uint8_t name_len;
+	char name[];
+};
+
+struct tree_dir {
+	struct tree *tree;	  /* of the root only */
+	struct layer_dir *lower;  /* what it is merged with; NULL: nothing */
+	struct tree_node **slots; /* children, open addressing by hash of the name */
+	uint32_t slots_len;	  /* 0 or a power of two */
+	uint32_t len;
+	uint32_t cursor;      /* of the walk that passes through */
+	uint32_t unlisted;    /* entries without a node, all of them A */
+	uint64_t may_read_ns; /* CLOCK_MONOTONIC; not sooner, see trap 6 */
+	char **hidden;	      /* sorted names of the image, of an opaque directory */
+	size_t hidden_len;
+	bool is_opaque; /* by its own mark or its parent's */
+	bool has_xwhiteouts;
+	bool is_unread;
+	bool has_lines; /* of the last count: lines beneath it */
+};
+
+enum tree_work_flags {
+	WORK_STAT = 1u << 0,
+	WORK_READ = 1u << 1,
+	WORK_INITIAL = 1u << 2, /* part of the first scan */
+	WORK_RESCAN = 1u << 3,	/* look at every entry, descend everywhere */
+	WORK_LIMBO = 1u << 4,
+};
+
+/* A node that is queued, ready or delayed, or waits in limbo. */
+struct tree_work {
+	struct tree_node *node;
+	struct tree_work *next, *prev; /* ready or limbo */
+	uint64_t queued_ns, due_ns;    /* CLOCK_MONOTONIC */
+	uint64_t again_ns;	       /* stat once more then; 0: no */
+	struct tree_cause cause;
+	uint32_t heap_at; /* 1-based; 0: not delayed */
+	uint32_t flags;	  /* enum tree_work_flags */
+	uint32_t bits;	  /* limbo: RESCAN of what it reports */
+};
+
+struct tree_list {
+	struct tree_work *first, *last;
+	size_t len;
+};
+
+/* Nodes by inode; one entry for all names of an inode. */
+struct tree_ino {
+	struct tree_node *first; /* NULL: free */
+	int32_t slot;		 /* of the watcher, -1: not watched */
+	uint32_t counted;	 /* in the count with this number */
+};
+
+struct tree_open_dir {
+	struct tree_node *node; /* NULL: free */
+	uint64_t used;
+	int fd;
+};
+
+/* The read in progress; .node is NULL when there is none. */
+struct tree_reader {
+	struct tree_node *node;
+	struct tree_cause cause;
+	unsigned flags; /* enum tree_work_flags */
+	unsigned bits;	/* INITIAL or RESCAN for what it reports */
+	int fd;
+	uint32_t number;
+	uint32_t seen; /* children seen */
+	uint32_t unlisted;
+	uint32_t sweep_at;
+	uint64_t begun_ns, spent_ns;
+	bool is_listed; /* all names read; now for those that were not among them */
+	bool is_torn;	/* something could not be settled: read again */
+	bool is_held;	/* names are gone, but it is too early to believe that */
+	char *buf;
+	size_t len, at;
+};
+
+/* The comparison in progress. */
+struct tree_compare {
+	struct tree_node *node;
+	int upper_fd, lower_fd;
+	uint64_t offset;
+	struct timespec ctime;
+};
+
+struct tree_count_cache {
+	struct tree_counts counts;
+	bool is_valid;
+	uint32_t number;
+};
+
+struct tree {
+	struct tree_node *root;
+	struct layer_stack *stack;
+	struct tree_watcher watcher;
+	struct tree_limits limits;
+	tree_change_fn on_change;
+	void *arg;
+	char *upper; /* with the host root in front */
+	int rootfd;
+	uint32_t dev;
+	uint64_t key[2];
+
+	bool events_complete, user_xattr;
+	bool is_mounted, is_gone, is_scanned;
+	bool has_unwatched; /* something essential: as of the last scan, whatever comes in */
+	bool watch_failed;  /* for something essential, since the last rescan began */
+	bool wants_rescan;  /* memory ran out somewhere: look at everything again */
+	uint64_t quiet_ns;  /* while unmounted: nothing is read before */
+	uint64_t rescan_ns; /* when wants_rescan may be granted */
+	uint64_t rescan_begun_ns;
+	uint64_t relist_ns; /* a rescan for what has no node or no watch is due; 0: none */
+
+	struct tree_ino *inos;
+	size_t inos_len, inos_used;
+	uint64_t nodes, optional_watches, unlisted;
+	uint64_t stale;
+
+	struct tree_list ready, limbo;
+	struct tree_work **heap; /* delayed, by due_ns; [0] unused */
+	size_t heap_len, heap_size;
+	uint64_t initial_left, rescan_left; /* queued work of a scan */
+	struct tree_reader reader;
+	uint64_t *compares; /* inodes whose contents are to be compared, a queue */
+	size_t compares_at, compares_len, compares_size; /* the last a power of two */
+	struct tree_compare compare;
+	struct tree_node *dropping; /* where the freeing of a limbo subtree stands */
+
+	struct tree_open_dir open[TREE_FDS];
+	uint64_t open_clock;
+	uint32_t read_number;
+
+	uint64_t scanned_wall_ns, last_change_wall_ns;
+	uint64_t dir_reads, lstats, rescans, stales;
+	struct tree_count_cache *count;
+};
+
+#endif /* LEDGER_TREE_TYPES_H */
