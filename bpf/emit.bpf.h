@@ -115,9 +115,10 @@ __weak __noinline int totals_add(__u32 which, __u32 cpu)
 static __always_inline void record_totals(struct scratch *s, struct dw_op_record *r)
 {
 	struct dw_counters *c;
-	__u32 step;
 
 #ifndef DW_OLD_KERNEL
+	__u32 step;
+
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_map_lookup_percpu_elem)) {
 		for (step = 0; step < CPU_STEPS; step++)
 			if (!totals_add(s->busy, step * CPU_STEP))

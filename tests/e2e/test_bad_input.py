@@ -3,6 +3,7 @@
 """What is wrong is refused in one clear line, or degrades and is counted; nothing dies of it."""
 
 import base64
+import json
 import os
 import pty
 import random
@@ -285,16 +286,34 @@ def nonsense_on_its_sockets_does_no_harm(env):
 
 
 @suite.test
-def a_tail_that_does_not_read_holds_nobody_up(env):
+def a_reader_that_does_not_read_holds_nobody_up_and_is_told_what_it_missed(env):
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(env.agent.socket)
         s.sendall(b"GET /api/v1/events?raw=1 HTTP/1.1\r\nHost: x\r\n\r\n")
         c = env.docker.run()
-        c.control.ask("random 3 20000 2")
+        for _ in range(40):
+            c.control.ask("op many")
+            c.control.ask("sh rm -f /img/d/m*")
         start = time.monotonic()
         equal_within(lambda: env.agent.diff(c.id), c.diff, 2, "diff")
         check(time.monotonic() - start < 3, "diff was held up")
-    eventually(lambda: env.agent.get("/healthz")[0] == 200, 5, "health")
+        env.alive()
+        lost = [e for e in read_events(s) if e["type"] == "lost"]
+    check(lost and all(e["reason"] == "slow_reader" and e["count"] > 0 for e in lost),
+          f"lost events are not told: {lost[:2]}")
+
+
+def read_events(connection):
+    """What the stream holds now."""
+    connection.settimeout(2)
+    text = b""
+    try:
+        while chunk := connection.recv(1 << 20):
+            text += chunk
+    except TimeoutError:
+        pass
+    lines = text.split(b"\n")[:-1]
+    return [json.loads(line) for line in lines if line.startswith(b"{")]
 
 
 suite.main(Environment)

@@ -7,7 +7,8 @@
 #include "host_world.h"
 
 #include "base/clock.h"
-#include "container/bolt.h"
+#include "container/containerd_db.h"
+#include "container/mountinfo.h"
 
 #define ROOT	  "/srv/c"
 #define META	  ROOT "/io.containerd.metadata.v1.bolt/meta.db"
@@ -73,6 +74,27 @@ static void a_container_that_does_not_run_is_read_whole(void **state)
 	assert_int_equal(c->overlay.lowers_len, 1);
 	assert_string_equal(c->overlay.lowers[0], SNAPSHOTS "/snapshots/1/fs");
 	container_free(c);
+	finish(&w, &s);
+}
+
+static void a_snapshot_is_found_by_its_key_alone(void **state)
+{
+	struct container_overlay layer = {0};
+	struct containerd_db *db;
+	struct host_world w;
+	struct source s;
+
+	(void)state;
+	prepare(&w, &s);
+	assert_int_equal(containerd_db_open(&s, &db), 0);
+	assert_int_equal(containerd_db_read_snapshot(db, "moby", "keep1", &layer), -ENOENT);
+	assert_int_equal(containerd_db_read_snapshot(db, "default", "other", &layer), -ENOENT);
+	assert_int_equal(containerd_db_read_snapshot(db, "default", "keep1", &layer), 0);
+	assert_string_equal(layer.upper, SNAPSHOTS "/snapshots/5/fs");
+	assert_string_equal(layer.lowers[0], SNAPSHOTS "/snapshots/1/fs");
+	mountinfo_overlay_done(&layer);
+	assert_true(containerd_db_is_current(db));
+	containerd_db_close(db);
 	finish(&w, &s);
 }
 
@@ -201,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_container_that_does_not_run_is_read_whole),
+		cmocka_unit_test(a_snapshot_is_found_by_its_key_alone),
 		cmocka_unit_test(without_the_snapshotters_database_the_layer_is_unknown),
 		cmocka_unit_test(what_is_no_database_is_an_error_with_a_sentence),
 		cmocka_unit_test(while_it_cannot_be_read_what_was_read_stays),

@@ -58,6 +58,7 @@ static void the_kernel_tells_device_and_state(void **state)
 	(void)state;
 	docker->state = CONTAINER_EXITED;
 	task->pid = 42;
+	task->overlay.dev = 9;
 	c = merge_two(docker, NULL, &in);
 	assert_int_equal(c->state, CONTAINER_RUNNING);
 	assert_int_equal(c->pid, 42);

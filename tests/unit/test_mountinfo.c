@@ -172,6 +172,10 @@ static void escaped_separators_are_part_of_names(void **state)
 	assert_string_equal(o.lowers[2], "/o/lo:w");
 	assert_string_equal(o.upper, "/o/u,q");
 	mountinfo_overlay_done(&o);
+
+	parse("rw,lowerdir+=/o/l,upperdir=/o/u\\134\\134r,workdir=/o/w1", &o);
+	assert_string_equal(o.upper, "/o/u\\r");
+	mountinfo_overlay_done(&o);
 }
 
 static void unknown_options_are_passed_over(void **state)

@@ -485,6 +485,46 @@ static void a_corrupt_file_is_counted_and_what_was_known_stays(void **state)
 	finish(&s);
 }
 
+static void a_file_read_half_written_is_no_error(void **state)
+{
+	struct registry_source source = {0};
+	struct seen s;
+
+	(void)state;
+	prepare(&s);
+	put_layer(&s, ID_A, "m1");
+	mounts(&s, docker_mount(60));
+	open_registry(&s);
+	put_config(&s, ID_A, "{\"Name\":");
+	registry_process(s.r);
+	put_config(&s, ID_A, STOPPED);
+	registry_process(s.r);
+	registry_scan(s.r);
+	assert_string_equal(registry_find(s.r, ID_A)->name, "web");
+	registry_foreach_source(s.r, take_docker, &source);
+	assert_int_equal(source.errors, 0);
+	finish(&s);
+}
+
+static void a_device_number_used_again_is_another_mount(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	prepare(&s);
+	put_layer(&s, ID_A, "m1");
+	put_config(&s, ID_A, STOPPED);
+	put_layer(&s, ID_B, "m2");
+	put_config(&s, ID_B, STOPPED);
+	mounts(&s, docker_mount(60));
+	open_registry(&s);
+	mounts(&s, overlay_line(60, HOME "/m2/merged", HOME "/m2/diff"));
+	registry_process(s.r);
+	assert_int_equal(registry_find(s.r, ID_A)->overlay.dev, 0);
+	assert_int_equal(registry_find(s.r, ID_B)->overlay.dev, 60);
+	finish(&s);
+}
+
 static void a_container_of_our_own_needs_no_files(void **state)
 {
 	struct container *own = container_new(ID_A, "driftwatch");
@@ -525,6 +565,8 @@ int main(void)
 		cmocka_unit_test(one_that_ended_already_is_named_by_its_cgroup),
 		cmocka_unit_test(an_overlay_that_only_its_task_sees_is_found),
 		cmocka_unit_test(a_corrupt_file_is_counted_and_what_was_known_stays),
+		cmocka_unit_test(a_file_read_half_written_is_no_error),
+		cmocka_unit_test(a_device_number_used_again_is_another_mount),
 		cmocka_unit_test(a_container_of_our_own_needs_no_files),
 	};
 

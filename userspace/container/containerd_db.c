@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "container/bolt.h"
 #include "container/containerd_spec.h"
+#include "container/mountinfo.h"
 
 #define SNAPSHOTTER	   "io.containerd.snapshotter.v1.overlayfs"
 #define PARENTS_MAX	   512
@@ -259,21 +260,28 @@ static int read_layers(struct containerd_db *db, const char *name, struct contai
 }
 
 /* The snapshotter knows a snapshot by a longer name than the container does. */
-static int read_layer(struct containerd_db *db, const char *space, const char *key,
-		      struct container *c)
+int containerd_db_read_snapshot(struct containerd_db *db, const char *space, const char *key,
+				struct container_overlay *ret)
 {
 	auto_bucket struct bolt_bucket bucket = {0};
 	auto_strbuf struct strbuf name = STRBUF_INIT;
 	int err;
 
 	if (!db->snapshots || !*key)
-		return 0;
+		return -ENOENT;
 	err = open_path(db->meta, PATH(space, "snapshots", "overlayfs", key), &bucket);
 	if (!err)
 		err = *get_text(db->meta, &bucket, "name", &name) ? 0 : -ENOENT;
 	if (!err)
-		err = read_layers(db, strbuf_str(&name), &c->overlay);
-	return err == -ENOENT ? 0 : err;
+		err = read_layers(db, strbuf_str(&name), ret);
+	if (err) {
+		/* Half a stack of layers is worse than none. */
+		bool read_only = ret->read_only;
+
+		mountinfo_overlay_done(ret);
+		ret->read_only = read_only;
+	}
+	return err;
 }
 
 static void read_digest(struct containerd_db *db, const char *space, struct container *c)
@@ -310,7 +318,9 @@ static int read_fields(struct containerd_db *db, const char *space,
 	get_text(db->meta, bucket, "snapshotter", &text);
 	if (strcmp(strbuf_str(&text), "overlayfs") != 0)
 		return 0;
-	return read_layer(db, space, get_text(db->meta, bucket, "snapshotKey", &text), c);
+	get_text(db->meta, bucket, "snapshotKey", &text);
+	err = containerd_db_read_snapshot(db, space, strbuf_str(&text), &c->overlay);
+	return err == -ENOENT ? 0 : err;
 }
 
 int containerd_db_read(struct containerd_db *db, const char *space, const char *id,

@@ -28,4 +28,11 @@ int containerd_db_foreach(struct containerd_db *db, containerd_db_fn fn, void *a
 int containerd_db_read(struct containerd_db *db, const char *space, const char *id,
 		       struct container **ret);
 
+/*
+ * The directories of snapshot @key alone, into @ret, which has none so far.
+ * -ENOENT: there is no such snapshot, or not all of its parents.
+ */
+int containerd_db_read_snapshot(struct containerd_db *db, const char *space, const char *key,
+				struct container_overlay *ret);
+
 #endif /* CONTAINERD_DB_H */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "container/containerd_db.h"
 #include "container/docker_mounts.h"
 #include "container/source.h"
 
@@ -161,7 +162,32 @@ static int take_layer(struct source *s, const char *driver, struct container *c)
 	return err;
 }
 
-/* Drivers without an upper directory are said so; of overlayfs snapshots the mount tells. */
+/*
+ * On containerd's image store the layer is a snapshot named like the container. Whose
+ * containerd it is, dockerd's own or the system's, no file tells.
+ */
+static void take_snapshot(struct source *s, struct container *c)
+{
+	auto_strbuf struct strbuf own = STRBUF_INIT;
+	const char *const roots[] = {source_path(&own, s, "containerd/daemon", NULL),
+				     "/var/lib/containerd"};
+
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+		auto_free char *root = strdup(roots[i]);
+		struct source store = {.fs = s->fs, .root = root};
+		struct containerd_db *db;
+		int err;
+
+		if (!root || containerd_db_open(&store, &db))
+			continue;
+		err = containerd_db_read_snapshot(db, "moby", c->id, &c->overlay);
+		containerd_db_close(db);
+		if (!err)
+			return;
+	}
+}
+
+/* Drivers without an upper directory are said so; */
 static bool take_driver(struct source *s, const char *driver, struct container *c)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
@@ -175,7 +201,9 @@ static bool take_driver(struct source *s, const char *driver, struct container *
 		if (err)
 			strbuf_addf(&text, "docker's record of the layer cannot be read: %s",
 				    strerror(-err));
-	} else if (strcmp(driver, "overlayfs") != 0) {
+	} else if (!strcmp(driver, "overlayfs")) {
+		take_snapshot(s, c);
+	} else {
 		strbuf_addf(&text, "storage driver %s has no upper directory", driver);
 	}
 	return !text.len || source_set(&c->storage_error, strbuf_str(&text));

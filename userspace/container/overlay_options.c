@@ -4,8 +4,8 @@
  *
  * Two escapings lie over each other: the kernel's octal one outside (space, tab,
  * newline, backslash, comma) and, of a mount(2) string, the caller's own backslashes
- * inside, in front of a colon, a comma or a backslash. A mount made by fsconfig(2),
- * known by its "lowerdir+", has no inner ones.
+ * inside, in front of a colon, a comma or a backslash. Only "lowerdir+" of fsconfig(2)
+ * has no inner ones.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -66,14 +66,9 @@ static const char *take_path(const char *at, bool colons_separate, struct strbuf
 	return at;
 }
 
-static int set_path(const char *value, bool raw, struct strbuf *path, char **ret)
+static int set_path(const char *value, struct strbuf *path, char **ret)
 {
-	if (raw) {
-		strbuf_reset(path);
-		strbuf_adds(path, value);
-	} else {
-		take_path(value, false, path);
-	}
+	take_path(value, false, path);
 	free(*ret);
 	*ret = strdup(strbuf_str(path));
 	return *ret && !strbuf_failed(path) ? 0 : -ENOMEM;
@@ -133,15 +128,14 @@ static bool take_value(const char *option, const char *key, const char **ret)
 	return true;
 }
 
-static int take_option(struct container_overlay *overlay, const char *option, bool raw,
-		       struct strbuf *path)
+static int take_option(struct container_overlay *overlay, const char *option, struct strbuf *path)
 {
 	const char *value;
 
 	if (take_value(option, "upperdir=", &value))
-		return set_path(value, raw, path, &overlay->upper);
+		return set_path(value, path, &overlay->upper);
 	if (take_value(option, "workdir=", &value))
-		return set_path(value, raw, path, &overlay->work);
+		return set_path(value, path, &overlay->work);
 	if (take_value(option, "lowerdir=", &value))
 		return add_lowers(overlay, value, path);
 	if (take_value(option, "lowerdir+=", &value))
@@ -155,7 +149,6 @@ static int take_option(struct container_overlay *overlay, const char *option, bo
 int mountinfo_overlay_parse(const char *super_options, struct container_overlay *ret)
 {
 	auto_strbuf struct strbuf option = STRBUF_INIT, path = STRBUF_INIT;
-	bool raw = strstr(super_options, "lowerdir+=");
 	const char *at = super_options;
 	int err = 0;
 
@@ -164,7 +157,7 @@ int mountinfo_overlay_parse(const char *super_options, struct container_overlay 
 		at = next_option(at, &option);
 		if (strbuf_failed(&option))
 			return -ENOMEM;
-		err = take_option(ret, strbuf_str(&option), raw, &path);
+		err = take_option(ret, strbuf_str(&option), &path);
 	}
 	if (err)
 		return err;

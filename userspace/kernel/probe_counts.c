@@ -229,7 +229,7 @@ static void on_file_wanted(const struct dw_file_key *key, const struct dw_file_s
 {
 	struct wanted *w = arg;
 
-	if (memcmp(key, w->key, sizeof(*key)))
+	if (memcmp(key, w->key, sizeof(*key)) != 0)
 		return;
 	stats_merge(&w->sum, stats);
 	w->found = true;

@@ -22,11 +22,13 @@
 	 SEES(DIRECT_IO))
 
 /* clang-format off */
+/* NOLINTBEGIN(bugprone-macro-parentheses): initialisers, and strings that are joined */
 #define FN_HOOK(prog, where, what, tier, sight) \
 	{ .program = prog, .name = where, .role = what, .tiers = tier, .sees = sight }
 #define TP_HOOK(prog, event, what, where, sight) \
 	{ .program = prog, .name = "tp_btf/" event, .btf = "btf_trace_" event, \
 	  .role = what, .tiers = where, .sees = sight }
+/* NOLINTEND(bugprone-macro-parentheses) */
 /* clang-format on */
 
 const struct hook_def hook_defs[] = {

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "driftwatch.skel.h"
 #include "kernel/probe_internal.h"
+#include "opt_old.skel.h"
 
 #define LOAD_TRIES 16 /* programs that may be refused before a tier is given up */
 
@@ -99,7 +100,7 @@ static int tracepoint_args(const struct btf *btf, const char *name)
 /* Whether a function that fentry or fexit wants has BTF; other hooks show when attached. */
 static bool function_is_there(const struct btf *btf, const char *name)
 {
-	if (strncmp(name, "fe", 2))
+	if (strncmp(name, "fe", 2) != 0)
 		return true;
 	return btf__find_by_name_kind(btf, strchr(name, '/') + 1, BTF_KIND_FUNC) > 0;
 }
@@ -191,12 +192,30 @@ static int resize_maps(struct probe *p)
 	return err;
 }
 
-static int open_object(struct probe *p)
+/* Whether the kernel has what the main object needs: 5.13 and later do. */
+static bool is_old_kernel(const struct btf *btf)
+{
+	int id = btf__find_by_name_kind(btf, "bpf_func_id", BTF_KIND_ENUM);
+	const struct btf_type *t;
+	unsigned i;
+
+	if (id < 0)
+		return false;
+	t = btf__type_by_id(btf, (uint32_t)id);
+	for (i = 0; i < btf_vlen(t); i++)
+		if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off),
+			    "BPF_FUNC_for_each_map_elem"))
+			return false;
+	return true;
+}
+
+static int open_object(struct probe *p, const struct btf *btf)
 {
 	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "driftwatch",
 			    .btf_custom_path = p->options.btf_path);
 	size_t size;
-	const void *elf = driftwatch_bpf__elf_bytes(&size);
+	const void *elf = is_old_kernel(btf) ? opt_old_bpf__elf_bytes(&size)
+					     : driftwatch_bpf__elf_bytes(&size);
 
 	p->object = bpf_object__open_mem(elf, size, &opts);
 	if (!p->object)
@@ -211,7 +230,7 @@ static int try_load(struct probe *p, enum probe_tier tier, const struct btf *btf
 	int err;
 
 	refused_program[0] = '\0';
-	err = open_object(p);
+	err = open_object(p, btf);
 	if (!err) {
 		choose_programs(p, tier, btf);
 		err = bpf_object__load(p->object);
@@ -247,6 +266,8 @@ static void attach_hook(struct probe *p, struct hook *h)
 {
 	struct bpf_program *prog = bpf_object__find_program_by_name(p->object, h->def->program);
 
+	if (!prog && !h->public.why_not)
+		probe_hooks_note(h, 0, "for other kernels");
 	if (!prog || bpf_program__fd(prog) < 0)
 		return;
 	h->prog_fd = bpf_program__fd(prog);

@@ -58,7 +58,7 @@ static bool is_other_version(const char *name)
 	char ours[16];
 
 	snprintf(ours, sizeof(ours), VERSION_PREFIX "%d", DW_ABI_VERSION);
-	return !strncmp(name, VERSION_PREFIX, strlen(VERSION_PREFIX)) && strcmp(name, ours);
+	return !strncmp(name, VERSION_PREFIX, strlen(VERSION_PREFIX)) && strcmp(name, ours) != 0;
 }
 
 static bool has_other_version(const char *pin_dir)

@@ -151,6 +151,7 @@ static struct watch_node *watch_find(const struct probe *p, uint32_t dev, uint64
 	struct dw_inode key = {.ino = ino, .dev = dev};
 	struct watch_node *node;
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the key is whole */
 	HASH_FIND(hh, p->watch.nodes, &key, sizeof(key), node);
 	return node;
 }
