@@ -348,6 +348,14 @@ static void touched_is_told_from_tampered(void **state)
 	assert_string_equal(all, "  /img\n  /img/f\n  /img/f2\n");
 	free(all);
 
+	/* Neither in stat nor in content. */
+	assert_int_equal(setxattr(upper(tw, "img/f"), "user.x", "1", 1, 0), 0);
+	catch_up(tw);
+	assert_int_equal(info_of(tw, "/img/f").depth, TREE_TAMPERED);
+	assert_int_equal(removexattr(upper(tw, "img/f"), "user.x"), 0);
+	catch_up(tw);
+	assert_int_equal(info_of(tw, "/img/f").depth, TREE_TOUCHED);
+
 	put_file(upper(tw, "img/f"), "Content");
 	catch_up(tw);
 	assert_int_equal(info_of(tw, "/img/f").depth, TREE_TAMPERED);

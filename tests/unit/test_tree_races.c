@@ -162,6 +162,47 @@ static void another_directory_in_the_place_is_not_read_for_it(void **state)
 	assert_lines(tw, "A /a\nA /a/in_a\nA /b\nA /b/in_b\n");
 }
 
+static void a_directory_found_elsewhere_is_read_when_its_parent_sees_it_again(void **state)
+{
+	struct tree_world *tw = *state;
+	struct stat a;
+
+	start(tw);
+	put_dir(upper(tw, "a"));
+	put_dir(upper(tw, "b"));
+	catch_up(tw);
+	stat(upper(tw, "a"), &a);
+	usleep(20000);
+	assert_int_equal(rename(upper(tw, "a"), upper(tw, "hidden")), 0);
+	assert_int_equal(rename(upper(tw, "b"), upper(tw, "a")), 0);
+	put_file(upper(tw, "hidden/late"), "");
+	/* Its only event, taken while another directory stands in its place. */
+	tree_mark(tw->tree, a.st_ino, NULL, 0);
+	tree_work(tw->tree, 1);
+	assert_int_equal(rename(upper(tw, "a"), upper(tw, "b")), 0);
+	assert_int_equal(rename(upper(tw, "hidden"), upper(tw, "a")), 0);
+	tree_mark(tw->tree, tree_root_ino(tw->tree), NULL, 0);
+	settle(tw);
+	assert_lines(tw, "A /a\nA /a/late\nA /b\n");
+}
+
+/* Trap 2: the same name and inode number may be another file by now. */
+static void names_of_the_image_are_looked_at_at_each_read(void **state)
+{
+	struct tree_world *tw = *state;
+	struct stat st;
+
+	start(tw);
+	put_dir(upper(tw, "d"));
+	put_file(upper(tw, "d/f"), "content");
+	catch_up(tw);
+	put_file(upper(tw, "d/f"), "other content");
+	stat(upper(tw, "d"), &st);
+	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	settle(tw);
+	assert_lines(tw, "C /d\nC /d/f\n");
+}
+
 static void a_stale_node_comes_right_without_any_further_event(void **state)
 {
 	struct tree_world *tw = *state;
@@ -256,6 +297,8 @@ int main(void)
 		TEST(a_name_that_always_changes_hands_is_given_up_for_a_while),
 		TEST(a_name_that_is_gone_when_watched_leaves_nothing_behind),
 		TEST(another_directory_in_the_place_is_not_read_for_it),
+		TEST(a_directory_found_elsewhere_is_read_when_its_parent_sees_it_again),
+		TEST(names_of_the_image_are_looked_at_at_each_read),
 		TEST(a_stale_node_comes_right_without_any_further_event),
 		TEST(a_file_whose_inode_became_a_directory),
 		TEST(slices_of_any_length_lead_to_the_same_end),

@@ -41,7 +41,7 @@ static void start_rescan(struct track *t, uint64_t now)
 /* Re-read and settled: what was lost has been found in the layer. */
 static void heal(struct track *t)
 {
-	if (!t->c->incomplete || t->rescan_due_ns || t->work_due_ns)
+	if (!t->c->incomplete || t->rescan_due_ns)
 		return;
 	if (t->c->tree && tree_is_settled(t->c->tree))
 		t->c->incomplete &= 1u << LOSS_WALK_FAILED;

@@ -135,6 +135,7 @@ static int set_first_values(struct probe *p)
 	uint32_t zero = 0, fd = (uint32_t)p->maps[MAP_FILES_A];
 
 	if (p->was_adopted) {
+		p->containers_seen = p->options.max_containers;
 		slots_repair(p);
 		return control_note_stale(p) ?: find_active_files(p);
 	}
@@ -222,6 +223,7 @@ static struct probe *probe_new(const struct probe_options *options)
 	p->options = *options;
 	set_defaults(&p->options);
 	p->cpus = (unsigned)libbpf_num_possible_cpus();
+	p->containers_seen = 1; /* 0 is nobody */
 	p->hooks = calloc(hook_def_count, sizeof(*p->hooks));
 	p->uppers = calloc(p->options.max_containers, sizeof(*p->uppers));
 	if (options->pin_dir)

@@ -161,9 +161,14 @@ static int clear(struct probe *p, enum probe_map map, const void *key)
 	return 0;
 }
 
-static bool is_container(const struct probe *p, dw_container_t c)
+/* A container's slot; health sums up those that were ever named. */
+static bool is_container(struct probe *p, dw_container_t c)
 {
-	return c >= 1 && c < p->options.max_containers;
+	if (c < 1 || c >= p->options.max_containers)
+		return false;
+	if (c >= p->containers_seen)
+		p->containers_seen = c + 1;
+	return true;
 }
 
 int probe_set_overlay(struct probe *p, uint32_t overlay_dev, dw_container_t c)

@@ -105,7 +105,7 @@ int probe_read_health(const struct probe *p, struct probe_health *ret)
 	unsigned i;
 	int err;
 
-	for (i = 0; i < p->options.max_containers; i++) {
+	for (i = 0; i < p->containers_seen; i++) {
 		err = probe_read_counters(p, i, &c);
 		if (err)
 			return err;

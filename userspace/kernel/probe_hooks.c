@@ -86,7 +86,7 @@ const struct hook_def hook_defs[] = {
 		.role = "writes of io_uring",
 		.tiers = CALLS,
 		.sees = SEES(IO_URING),
-		.min_args = 4,
+		.min_args = 6, /* before 5.18 it does not say which request */
 	},
 	/* dirty.bpf.c */
 	TP_HOOK("on_mark_inode_dirty", "writeback_mark_inode_dirty", "dirty inodes", ANY_TIER, 0),

@@ -93,6 +93,7 @@ struct probe {
 	struct dw_counters *added;
 	struct ring_buffer *rings;
 	struct watch_index watch;
+	unsigned containers_seen; /* one more than the highest slot named */
 	struct dw_inode *uppers;  /* by container */
 	struct stale_node *stale; /* uthash */
 	int files_active;	  /* MAP_FILES_A or MAP_FILES_B */
