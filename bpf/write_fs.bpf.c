@@ -91,8 +91,9 @@ int BPF_PROG(on_ext4_journalled_write_end, struct inode *inode, __s64 pos, unsig
 /* --- xfs, and whatever else writes through iomap --- */
 
 /* fs/iomap: flags of an operation; macros, so not in BTF */
-#define IOMAP_WRITE		 (1 << 0)
-#define IOMAP_NOT_BUFFERED_WRITE (1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 7)
+#define IOMAP_WRITE    (1 << 0)
+#define IOMAP_DIRECT   (1 << 4)
+#define IOMAP_NO_WRITE (1 << 1 | 1 << 2 | 1 << 3 | 1 << 7) /* zero, report, fault, unshare */
 
 /* Bytes that the step before this one of @iter has written, and where. */
 static __always_inline __s64 iomap_written(struct iomap_iter *iter, __s64 *ret_pos)
@@ -119,13 +120,10 @@ static __always_inline void steps_follow(bool follow)
 }
 
 /* Fires before each step: the first of a write has no mapping yet. */
-SEC("tp_btf/iomap_iter")
-int BPF_PROG(on_iomap_iter, struct iomap_iter *iter)
+static __always_inline int on_step(struct iomap_iter *iter)
 {
 	__s64 bytes, pos;
 
-	if ((iter->flags & (IOMAP_WRITE | IOMAP_NOT_BUFFERED_WRITE)) != IOMAP_WRITE)
-		return 0;
 	if (!iter->iomap.length) {
 		steps_follow(false);
 		return 0;
@@ -136,6 +134,23 @@ int BPF_PROG(on_iomap_iter, struct iomap_iter *iter)
 	on_chunk(iter->inode, pos, bytes, bytes);
 	steps_follow(true);
 	return 0;
+}
+
+SEC("tp_btf/iomap_iter")
+int BPF_PROG(on_iomap_iter, struct iomap_iter *iter)
+{
+	if ((iter->flags & (IOMAP_WRITE | IOMAP_DIRECT | IOMAP_NO_WRITE)) != IOMAP_WRITE)
+		return 0;
+	return on_step(iter);
+}
+
+/* Before 6.6 there are no events of direct writes: what was submitted counts. */
+SEC("tp_btf/iomap_iter")
+int BPF_PROG(on_iomap_iter_direct, struct iomap_iter *iter)
+{
+	__u32 flags = iter->flags & (IOMAP_WRITE | IOMAP_DIRECT | IOMAP_NO_WRITE);
+
+	return flags == (IOMAP_WRITE | IOMAP_DIRECT) ? on_step(iter) : 0;
 }
 
 /* --- io_uring: requests in a row look like one call; these tell them apart --- */

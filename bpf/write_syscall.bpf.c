@@ -4,8 +4,9 @@
  *
  * The last resort: one program on sys_exit, which every system call of the machine
  * pays for, and one on io_uring completions. The bytes are what the call returned;
- * the file is the one the descriptor names, so copy-up never shows. Not seen:
- * buffered and direct AIO (io_submit), stores through mmap.
+ * the file is the one the descriptor names, so copy-up never shows. AIO is seen when
+ * its events are fetched with io_getevents(). Not seen: stores through mmap, AIO whose
+ * events a program takes from the ring itself.
  */
 #include "kernel_types.h"
 
@@ -24,6 +25,10 @@ char LICENSE[] SEC("license") = "GPL";
 #if defined(__TARGET_ARCH_x86)
 
 #define TS_COMPAT 2
+
+/* Whether this is io_getevents() or io_pgetevents(), and where they put the events. */
+#define IS_AIO_END(regs) ((regs)->orig_ax == 208 || (regs)->orig_ax == 333)
+#define AIO_EVENTS(regs) ((regs)->r10)
 
 static __always_inline int fd_of_compat(struct pt_regs *regs)
 {
@@ -66,6 +71,9 @@ static __always_inline int fd_of(struct task_struct *task, struct pt_regs *regs)
 
 #else
 
+#define IS_AIO_END(regs) ((regs)->syscallno == 4 || (regs)->syscallno == 292)
+#define AIO_EVENTS(regs) ((regs)->regs[3])
+
 /* The first argument was overwritten by the result and is kept apart. */
 static __always_inline int fd_of(struct task_struct *task, struct pt_regs *regs)
 {
@@ -99,6 +107,56 @@ static __always_inline struct inode *inode_of_fd(struct task_struct *task, __u32
 	return file ? BPF_CORE_READ(file, f_inode) : NULL;
 }
 
+/* --- AIO: submitted without a result, which comes with the events --- */
+
+#define AIO_BATCH 256 /* events of one call that are looked at */
+
+/* include/uapi/linux/aio_abi.h */
+#define IOCB_CMD_PWRITE	 1
+#define IOCB_CMD_PWRITEV 8
+
+struct aio_event {
+	__u64 data;
+	__u64 obj; /* the program's struct iocb */
+	__s64 res;
+	__s64 res2;
+};
+
+struct aio_iocb {
+	__u64 data;
+	__u32 key;
+	__u32 rw_flags;
+	__u16 opcode;
+	__s16 prio;
+	__u32 fd;
+};
+
+/* Count event @i of those at @events, in the program's memory: for once its word is taken. */
+__weak __noinline int count_aio_event(__u64 events, __u32 i)
+{
+	struct aio_event event = {};
+	struct aio_iocb iocb = {};
+	struct inode *inode;
+
+	bpf_probe_read_user(&event, sizeof(event), (void *)(events + i * sizeof(event)));
+	bpf_probe_read_user(&iocb, sizeof(iocb), (void *)event.obj);
+	if (event.res <= 0 || (iocb.opcode != IOCB_CMD_PWRITE && iocb.opcode != IOCB_CMD_PWRITEV))
+		return 0;
+	inode = inode_of_fd(current_task(), iocb.fd);
+	if (inode)
+		count_write(inode, 1, event.res);
+	return 0;
+}
+
+static __always_inline int on_aio_events(__u64 events, long n)
+{
+	int i;
+
+	for (i = 0; i < AIO_BATCH && i < n; i++)
+		count_aio_event(events, i);
+	return 0;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
@@ -111,7 +169,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	task = current_task();
 	fd = fd_of(task, regs);
 	if (fd < 0)
-		return 0;
+		return IS_AIO_END(regs) ? on_aio_events(AIO_EVENTS(regs), ret) : 0;
 	inode = inode_of_fd(task, fd);
 	if (inode)
 		count_write(inode, 1, ret);

@@ -5,7 +5,8 @@
  * One function for each way to write, each with its result, together with the
  * io_uring completions of write_syscall.bpf.c. Spliced bytes of an overlay file are
  * seen at the file below it, since 5.11: its place tells the layer as well, and
- * tells a copy-up apart. Not seen: core dumps, nfsd, stores through mmap.
+ * tells a copy-up apart. Not seen: core dumps, nfsd, stores through mmap, io_uring
+ * before 5.18. Before 5.13 a sendfile() may count as several calls.
  */
 #include "kernel_types.h"
 

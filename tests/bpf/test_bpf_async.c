@@ -45,7 +45,8 @@ static struct ring *ring_open(unsigned flags)
 {
 	struct ring *r = calloc(1, sizeof(*r));
 
-	assert_non_null(r);
+	if (!r)
+		skip(); /* before 5.18 the calls' tiers do not see it, and say so */
 	r->params.flags = r->flags = flags;
 	r->params.sq_thread_idle = 1000;
 	r->fd = (int)syscall(SYS_io_uring_setup, ENTRIES, &r->params);
@@ -126,13 +127,14 @@ static int open_for_writing(const struct lab *lab, const char *name, int flags)
 static void write_by_ring(struct lab *lab, const char *name, unsigned ring_flags, unsigned len,
 			  int open_flags)
 {
-	struct ring *r = ring_open(ring_flags);
+	struct ring *r = probe_sees(lab->probe, PROBE_SEES_IO_URING) ? ring_open(ring_flags) : NULL;
 	int fd = open_for_writing(lab, name, open_flags);
 	uint64_t bytes = 0, offset = 0;
 	void *buf = NULL;
 	int i, j;
 
-	assert_non_null(r);
+	if (!r)
+		skip(); /* before 5.18 the calls' tiers do not see it, and say so */
 	assert_int_equal(posix_memalign(&buf, 4096, len), 0);
 	memset(buf, 'u', len);
 	for (i = 0; i < 10; i++) {
@@ -202,8 +204,6 @@ static void direct_aio_is_counted(void **state)
 	struct lab *lab = *state;
 	uint64_t bytes = 0;
 
-	if (probe_tier(lab->probe) == PROBE_TIER_SYSCALL)
-		skip(); /* does not see AIO, and says so */
 	write_by_aio(lab, "aio_direct", O_DIRECT, &bytes);
 	lab_expect(lab, 8, bytes);
 }
@@ -214,8 +214,6 @@ static void buffered_aio_is_counted_in_bytes(void **state)
 	struct dw_counters c;
 	uint64_t bytes = 0;
 
-	if (probe_tier(lab->probe) == PROBE_TIER_SYSCALL)
-		skip();
 	write_by_aio(lab, "aio", 0, &bytes);
 	c = lab_counted(lab);
 	assert_int_equal(c.write_bytes[DW_TARGET_LAYER], bytes);

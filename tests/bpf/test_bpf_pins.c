@@ -6,15 +6,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIN_DIR "/sys/fs/bpf/driftwatch-test"
+static char pin_dir[64]; /* of this process: others may run the same test */
 
 static int reopen(struct lab *lab, enum probe_tier tier)
 {
-	struct probe_options options = {.tier = tier, .pin_dir = PIN_DIR};
+	struct probe_options options = {.tier = tier, .pin_dir = pin_dir};
 
 	return probe_open(&options, NULL, &lab->probe);
 }
@@ -43,7 +44,7 @@ static int open_pinned(void **state)
 
 	if (access("/sys/fs/bpf", W_OK))
 		skip();
-	probe_unpin(PIN_DIR);
+	probe_unpin(pin_dir);
 	lab = lab_open(LAB_ROOT_FS, 0, PROBE_TIER_FS);
 	probe_close(lab->probe, false);
 	lab->probe = NULL;
@@ -60,7 +61,7 @@ static int close_pinned(void **state)
 	struct lab *lab = *state;
 
 	lab_close(lab);
-	probe_unpin(PIN_DIR);
+	probe_unpin(pin_dir);
 	return 0;
 }
 
@@ -132,13 +133,13 @@ static void what_nobody_sets_again_is_dropped(void **state)
 static void a_second_agent_is_refused(void **state)
 {
 	struct lab *lab = *state;
-	struct probe_options options = {.pin_dir = PIN_DIR};
+	struct probe_options options = {.pin_dir = pin_dir};
 	auto_strbuf struct strbuf error = STRBUF_INIT;
 	struct probe *second = NULL;
 
 	assert_int_equal(probe_open(&options, &error, &second), -EBUSY);
-	assert_non_null(strstr(strbuf_str(&error), PIN_DIR));
-	assert_int_equal(probe_unpin(PIN_DIR), -EBUSY);
+	assert_non_null(strstr(strbuf_str(&error), pin_dir));
+	assert_int_equal(probe_unpin(pin_dir), -EBUSY);
 	write_some(lab, 1);
 	lab_expect(lab, 1, 3);
 }
@@ -146,18 +147,20 @@ static void a_second_agent_is_refused(void **state)
 static void pins_of_another_version_are_refused(void **state)
 {
 	struct lab *lab = *state;
+	char other[80];
 
+	snprintf(other, sizeof(other), "%s/abi-999", pin_dir);
 	lab->probe = probe_close(lab->probe, true);
-	assert_int_equal(mkdir(PIN_DIR "/abi-999", 0700), 0);
+	assert_int_equal(mkdir(other, 0700), 0);
 	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), -EEXIST);
-	assert_true(probe_unpin(PIN_DIR) > 0);
-	assert_int_equal(access(PIN_DIR, F_OK), -1);
+	assert_true(probe_unpin(pin_dir) > 0);
+	assert_int_equal(access(pin_dir, F_OK), -1);
 }
 
 static void other_sizes_start_afresh(void **state)
 {
 	struct lab *lab = *state;
-	struct probe_options options = {.pin_dir = PIN_DIR, .max_files = 1000};
+	struct probe_options options = {.pin_dir = pin_dir, .max_files = 1000};
 
 	lab->probe = probe_close(lab->probe, true);
 	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
@@ -180,5 +183,6 @@ int main(void)
 
 	if (!lab_can(PROBE_TIER_FS, LAB_ROOT_FS))
 		return 0;
+	snprintf(pin_dir, sizeof(pin_dir), "/sys/fs/bpf/driftwatch-test-%d", (int)getpid());
 	return cmocka_run_group_tests_name("pins", tests, NULL, NULL);
 }

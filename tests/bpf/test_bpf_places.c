@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CGROUP "driftwatch-test"
+static char cgroup_name[32]; /* of this process: others may run the same test */
 
 static enum probe_tier tier_under_test;
 

@@ -14,9 +14,9 @@ import time
 
 from driftlib import process
 from driftlib.agent import PROGRAM, Agent
-from driftlib.docker import Docker
+from driftlib.docker import Docker, UnixConnection
 from driftlib.metrics import Metrics
-from driftlib.suite import Suite, check, check_equal, equal_within, eventually
+from driftlib.suite import Suite, check, check_equal, equal_within
 
 suite = Suite(__file__)
 
@@ -287,33 +287,32 @@ def nonsense_on_its_sockets_does_no_harm(env):
 
 @suite.test
 def a_reader_that_does_not_read_holds_nobody_up_and_is_told_what_it_missed(env):
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(env.agent.socket)
-        s.sendall(b"GET /api/v1/events?raw=1 HTTP/1.1\r\nHost: x\r\n\r\n")
-        c = env.docker.run()
-        for _ in range(40):
-            c.control.ask("op many")
-            c.control.ask("sh rm -f /img/d/m*")
-        start = time.monotonic()
-        equal_within(lambda: env.agent.diff(c.id), c.diff, 2, "diff")
-        check(time.monotonic() - start < 3, "diff was held up")
-        env.alive()
-        lost = [e for e in read_events(s) if e["type"] == "lost"]
+    connection = UnixConnection(env.agent.socket, timeout=2)
+    connection.request("GET", "/api/v1/events?raw=1")
+    stream = connection.getresponse()
+    c = env.docker.run()
+    for _ in range(40):
+        c.control.ask("op many")
+        c.control.ask("sh rm -f /img/d/m*")
+    start = time.monotonic()
+    equal_within(lambda: env.agent.diff(c.id), c.diff, 2, "diff")
+    check(time.monotonic() - start < 3, "diff was held up")
+    env.alive()
+    lost = [e for e in read_events(stream) if e["type"] == "lost"]
+    connection.close()
     check(lost and all(e["reason"] == "slow_reader" and e["count"] > 0 for e in lost),
           f"lost events are not told: {lost[:2]}")
 
 
-def read_events(connection):
+def read_events(stream):
     """What the stream holds now."""
-    connection.settimeout(2)
-    text = b""
+    events = []
     try:
-        while chunk := connection.recv(1 << 20):
-            text += chunk
+        while line := stream.readline():
+            events.append(json.loads(line))
     except TimeoutError:
         pass
-    lines = text.split(b"\n")[:-1]
-    return [json.loads(line) for line in lines if line.startswith(b"{")]
+    return events
 
 
 suite.main(Environment)

@@ -15,8 +15,15 @@ import sys
 CALLS_ARE_A_FLOOR = {"fs": {"splice", "aio"}}
 # Kinds of writes that take a hook of their own, by their word in driftwatch_tier_sees.
 NEEDS_SIGHT = {"direct": "direct_io", "uring": "io_uring"}
-# What a tier may say that it does not see: 6.1 has no tracepoints for direct writes.
-MAY_BE_BLIND = {("6.1", "fs"): {"direct_io"}}
+# What a tier may say that it does not see: tracepoints of direct writes came with 6.6;
+# that of io_uring's completions has the request since 5.15.
+MAY_BE_BLIND = {
+    ("6.1", "fs"): {"direct_io"},
+    ("5.10", "fs"): {"direct_io"},
+    ("5.10", "vfs-fexit"): {"io_uring"},
+    ("5.10", "vfs-kprobe"): {"io_uring"},
+    ("5.10", "syscall"): {"io_uring"},
+}
 
 
 def read(*parts):
@@ -49,14 +56,18 @@ class Report:
     def sees(self, what):
         return self.metric("driftwatch_tier_sees", what=what) == 1
 
+    def _by_program(self, what):
+        found = re.findall(rf'driftwatch_program_{what}_total\{{program="(.*?)"\}} (\d+)',
+                           self.scrape)
+        return {name: int(count) for name, count in found}
+
     def programs(self):
         """{program: runs} of what is attached."""
-        runs = dict(re.findall(r'driftwatch_program_runs_total\{program="(.*?)"\} (\d+)',
-                               self.scrape))
-        missed = re.findall(r'driftwatch_program_missed_total\{program="(.*?)"\} (\d+)',
-                            self.scrape)
-        self.missed = {name: int(count) for name, count in missed if int(count)}
-        return {name: int(runs.get(name, 0)) for name, _ in missed}
+        runs = self._by_program("runs")
+        return {name: runs.get(name, 0) for name in self._by_program("missed")}
+
+    def missed(self):
+        return [name for name, count in self._by_program("missed").items() if count]
 
     def tier(self):
         return re.search(r'driftwatch_build_info\{.*tier="(.*?)"', self.scrape)[1]
@@ -165,7 +176,7 @@ class Judge:
         print("#   runs: " + ", ".join(f"{n} {r}" for n, r in programs.items() if r))
         self.say(f"{tier} is the tier", None if report.tier() == tier else report.tier())
         self.say(f"{tier} sees events", None if events else "0 events")
-        self.say(f"{tier} missed no run", ", ".join(report.missed))
+        self.say(f"{tier} missed no run", ", ".join(report.missed()))
         self.loads(tier, report)
         self.operations(tier)
         self.list(tier, report)

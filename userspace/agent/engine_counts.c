@@ -162,7 +162,7 @@ static bool is_of_earlier_file(const struct tree_node *node, const struct folded
 	struct tree_node_info info;
 
 	tree_node_info(node, &info);
-	return clock_wall_of_boot(f->last_boot_ns) + REUSE_SLACK_NS < info.first_wall_ns;
+	return clock_wall_of_boot(f->last_boot_ns) + REUSE_SLACK_NS < info.birth_wall_ns;
 }
 
 /*

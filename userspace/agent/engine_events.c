@@ -70,8 +70,8 @@ static bool is_origin(const struct dw_op_record *r, const struct tree_node_info 
 }
 
 /* Attribution for the file lists. */
-static struct tree_node *note_on_node(struct track *t, const struct queued_op *q, uint64_t writer,
-				      struct event *event)
+static struct tree_node *note_on_node(struct engine *e, struct track *t, const struct queued_op *q,
+				      uint64_t writer, struct event *event)
 {
 	struct tree_cause cause = {.writer = writer, .wall_ns = event->wall_ns};
 	struct tree_node *node = NULL;
@@ -79,8 +79,11 @@ static struct tree_node *note_on_node(struct track *t, const struct queued_op *q
 
 	if (t->c->tree && q->path)
 		node = tree_find_path(t->c->tree, q->path, q->path_len);
-	if (!node)
+	if (!node) {
+		if (t->c->tree) /* read later: then it is to be known who was first */
+			engine_keep_origin(e, tree_dev(t->c->tree), q->record.ino, &cause);
 		return NULL;
+	}
 	tree_node_info(node, &info);
 	if (is_origin(&q->record, &info, event->wall_ns))
 		tree_node_set_cause(node, true, &cause);
@@ -134,7 +137,7 @@ void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q
 	};
 
 	if (event.target == DW_TARGET_LAYER)
-		note_alias(e, t, r, note_on_node(t, q, writer, &event));
+		note_alias(e, t, r, note_on_node(e, t, q, writer, &event));
 	else
 		add_mount_point(t, r, &path);
 	strbuf_add(&path, q->path ? q->path : "", q->path_len);
@@ -157,7 +160,7 @@ static struct tree_cause cause_of(struct engine *e, const struct queued_change *
 	if (p && c->info.is_whiteout) {
 		cause.writer = writer_of(e, &p->record);
 		cause.wall_ns = clock_wall_of_boot(p->record.boot_ns);
-	} else if (mark && mark->writer) {
+	} else if (mark && mark->writer && mark->wall_ns + NS_PER_MSEC >= c->info.birth_wall_ns) {
 		cause = *mark;
 	}
 	return cause;

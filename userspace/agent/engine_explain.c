@@ -50,6 +50,7 @@ static void forget_creation(struct engine *e, const struct dw_inode *key)
 	free(x->created_at);
 	x->created_at = NULL;
 	x->ops = 0;
+	x->origin = (struct tree_cause){0};
 }
 
 void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op)
@@ -70,6 +71,22 @@ void engine_explain_creation(struct engine *e, const struct dw_inode *key, enum 
 	x->ops |= 1u << op;
 	free(x->created_at);
 	x->created_at = strdup(path);
+}
+
+void engine_keep_origin(struct engine *e, uint32_t dev, uint64_t ino,
+			const struct tree_cause *cause)
+{
+	struct explained *x = touch_explained(e, dev, ino);
+
+	if (x && !x->origin.writer)
+		x->origin = *cause;
+}
+
+const struct tree_cause *engine_find_origin(const struct engine *e, uint32_t dev, uint64_t ino)
+{
+	struct explained *x = find_explained(e, dev, ino);
+
+	return x && x->origin.writer ? &x->origin : NULL;
 }
 
 const char *engine_created_at(const struct engine *e, uint32_t dev, uint64_t ino)

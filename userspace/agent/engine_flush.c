@@ -104,6 +104,21 @@ static void handle_op(struct engine *e, struct queued_op *q)
 
 /* --- changes --- */
 
+/* What a record said before the tree had the node is truer than its directory's mark. */
+static void note_appearance(struct engine *e, struct track *t, const struct tree_change *change)
+{
+	const struct tree_cause *origin;
+	struct tree_node_info info;
+
+	t->labels_due = true;
+	if (!t->c->tree)
+		return; /* still being opened */
+	tree_node_info(change->node, &info);
+	origin = engine_find_origin(e, tree_dev(t->c->tree), info.st.st_ino);
+	if (origin && !info.is_whiteout)
+		tree_node_set_cause(change->node, true, origin);
+}
+
 void engine_on_tree_change(const struct tree_change *change, void *arg)
 {
 	auto_strbuf struct strbuf path = STRBUF_INIT;
@@ -112,7 +127,7 @@ void engine_on_tree_change(const struct tree_change *change, void *arg)
 	struct queued_change *q;
 
 	if (change->bits & TREE_CHANGE_APPEARED)
-		t->labels_due = true;
+		note_appearance(e, t, change);
 	if (change->bits & TREE_CHANGE_INITIAL)
 		return; /* not news; a pending creation finds it by inode */
 	if (e->changes_len == ENGINE_MAX_QUEUED)

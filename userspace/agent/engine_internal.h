@@ -108,7 +108,9 @@ struct pending_create {
 struct explained {
 	struct dw_inode key;
 	unsigned ops;
-	char *created_at;    /* the name a creation was told under; NULL: none was */
+	char *created_at; /* the name a creation was told under; NULL: none was */
+	struct tree_cause
+		origin;	     /* of a record told before the tree had the node; writer 0: none */
 	uint64_t expires_ns; /* monotonic */
 	UT_hash_handle hh;
 };
@@ -229,6 +231,9 @@ void engine_emit_derived(struct engine *e, const struct queued_change *c, enum d
 void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op);
 void engine_explain_creation(struct engine *e, const struct dw_inode *key, enum dw_op op,
 			     const char *path);
+void engine_keep_origin(struct engine *e, uint32_t dev, uint64_t ino,
+			const struct tree_cause *cause);
+const struct tree_cause *engine_find_origin(const struct engine *e, uint32_t dev, uint64_t ino);
 const char *engine_created_at(const struct engine *e, uint32_t dev, uint64_t ino);
 unsigned engine_explained_ops(const struct engine *e, uint32_t dev, uint64_t ino);
 void engine_keep_pending(struct engine *e, const struct dw_op_record *r);

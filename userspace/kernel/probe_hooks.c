@@ -38,6 +38,15 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_ext4_journalled_write_end", "ext4_journalled_write_end", "layer writes", FS,
 		FS_WRITES),
 	TP_HOOK("on_iomap_iter", "iomap_iter", "layer writes on xfs", FS, FS_WRITES),
+	{
+		.program = "on_iomap_iter_direct",
+		.name = "tp_btf/iomap_iter",
+		.btf = "btf_trace_iomap_iter",
+		.unless = "btf_trace_iomap_dio_rw_begin",
+		.role = "direct writes",
+		.tiers = FS,
+		.sees = SEES(DIRECT_IO),
+	},
 	TP_HOOK("on_uring_submit", "io_uring_submit_req", "calls of io_uring", FS, 0),
 	TP_HOOK("on_uring_submit_old", "io_uring_submit_sqe", "calls of io_uring", FS, 0),
 	TP_HOOK("on_uring_done", "io_uring_complete", "calls of io_uring", FS, 0),
@@ -69,7 +78,7 @@ const struct hook_def hook_defs[] = {
 	FN_HOOK("on_vfs_setxattr", "fexit/vfs_setxattr", "attributes", FEXIT, 0),
 	FN_HOOK("on_notify_change", "fexit/notify_change", "attributes", FEXIT, SEES(ATTR)),
 	/* write_syscall.bpf.c */
-	TP_HOOK("on_sys_exit", "sys_exit", "writes, but not of AIO", SYSCALL, CALL_WRITES),
+	TP_HOOK("on_sys_exit", "sys_exit", "writes", SYSCALL, CALL_WRITES),
 	{
 		.program = "on_uring_complete",
 		.name = "tp_btf/io_uring_complete",
@@ -200,6 +209,14 @@ void probe_hooks_init(struct probe *p)
 			.public = {.name = hook_defs[i].name, .role = hook_defs[i].role},
 			.prog_fd = -1,
 		};
+}
+
+const char *probe_hook_kretprobe(const struct hook *h)
+{
+	static const char prefix[] = "kretprobe/";
+
+	return strncmp(h->def->name, prefix, strlen(prefix)) != 0 ? NULL
+								  : h->def->name + strlen(prefix);
 }
 
 void probe_hooks_note(struct hook *h, int error, const char *why_not)

@@ -48,6 +48,7 @@ struct hook_def {
 	const char *module; /* whose BTF has .btf: NULL the kernel's */
 	unsigned tiers;	    /* TIER_BIT() of those that use it */
 	unsigned sees;	    /* SEES() of what it shows */
+	const char *unless; /* not where the kernel's BTF has this */
 	unsigned min_args, max_args; /* of the tracepoint, when variants differ; 0: any */
 };
 
@@ -119,7 +120,13 @@ bool kernel_can_load(void);
 bool kernel_has_trampoline(void);
 bool kernel_has_kprobe(void);
 
+/* probe_kretprobe.c */
+struct bpf_link *kretprobe_attach(const struct bpf_program *prog, const char *function);
+void kretprobe_forget(const char *function);
+
 /* probe_hooks.c */
+/* The function a hook "kretprobe/x" is for, NULL for other kinds. */
+const char *probe_hook_kretprobe(const struct hook *h);
 void probe_hooks_init(struct probe *p);
 void probe_hooks_note(struct hook *h, int error, const char *why_not);
 

@@ -125,7 +125,8 @@ static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct bt
 		probe_hooks_note(h, 0, "not in this kernel");
 		return false;
 	}
-	if ((def->min_args && args < (int)def->min_args) ||
+	if ((def->unless && tracepoint_args(btf, def->unless) >= 0) ||
+	    (def->min_args && args < (int)def->min_args) ||
 	    (def->max_args && args > (int)def->max_args)) {
 		probe_hooks_note(h, 0, "for other kernels");
 		return false;
@@ -265,13 +266,14 @@ static int take_maps(struct probe *p)
 static void attach_hook(struct probe *p, struct hook *h)
 {
 	struct bpf_program *prog = bpf_object__find_program_by_name(p->object, h->def->program);
+	const char *function = probe_hook_kretprobe(h);
 
 	if (!prog && !h->public.why_not)
 		probe_hooks_note(h, 0, "for other kernels");
 	if (!prog || bpf_program__fd(prog) < 0)
 		return;
 	h->prog_fd = bpf_program__fd(prog);
-	h->link = bpf_program__attach(prog);
+	h->link = function ? kretprobe_attach(prog, function) : bpf_program__attach(prog);
 	if (!h->link) {
 		probe_hooks_note(h, -errno, "refused by the kernel");
 		return;
@@ -334,6 +336,8 @@ void probe_unload(struct probe *p)
 
 	for (i = 0; i < hook_def_count; i++) {
 		bpf_link__destroy(p->hooks[i].link);
+		if (p->hooks[i].link && probe_hook_kretprobe(&p->hooks[i]))
+			kretprobe_forget(probe_hook_kretprobe(&p->hooks[i]));
 		if (p->hooks[i].is_adopted && p->hooks[i].prog_fd >= 0)
 			close(p->hooks[i].prog_fd);
 		p->hooks[i].is_adopted = false;

@@ -71,8 +71,8 @@ enum tree_change_bits {
 };
 
 struct tree_change {
-	const struct tree_node *node; /* already updated; for VANISHED the node as it was */
-	unsigned bits;		      /* enum tree_change_bits */
+	struct tree_node *node; /* already updated; for VANISHED the node as it was */
+	unsigned bits;		/* enum tree_change_bits */
 	enum tree_verdict before;
 	const char *old_path; /* RENAMED, LINKED: absolute, else NULL */
 	struct tree_cause cause;
@@ -155,7 +155,8 @@ struct tree_node_info {
 	struct stat
 		st; /* as of the last verification: mode, uid, gid, size, rdev, nlink, times, ino */
 	uint64_t first_wall_ns,
-		last_wall_ns; /* of change; from the layer when older than the agent */
+		last_wall_ns;	/* of change; from the layer when older than the agent */
+	uint64_t birth_wall_ns; /* of the inode; 0: not known */
 	uint64_t first_writer, last_writer;  /* ledger writer numbers; 0 unknown */
 	uint64_t written_bytes, write_calls; /* folded in from drained aggregates */
 };

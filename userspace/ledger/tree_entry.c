@@ -93,6 +93,7 @@ static void set_history(struct tree_node *n, const struct tree_reader *r, uint64
 {
 	uint64_t ctime_ns = tree_ctime_ns(&n->st);
 
+	n->birth_ns = btime_ns;
 	n->first_writer = n->last_writer = r->cause.writer;
 	n->first_ns = n->last_ns = r->cause.wall_ns;
 	if (!r->bits && r->cause.wall_ns)

@@ -31,6 +31,7 @@ void tree_node_info(const struct tree_node *n, struct tree_node_info *ret)
 		.is_runtime = n->flags & NODE_RUNTIME,
 		.first_wall_ns = n->first_ns,
 		.last_wall_ns = n->last_ns,
+		.birth_wall_ns = n->birth_ns,
 		.first_writer = n->first_writer,
 		.last_writer = n->last_writer,
 		.written_bytes = n->written_bytes,

@@ -37,7 +37,7 @@ int tree_vanish(struct tree *t, struct tree_node *n, const struct tree_reader *r
 	return 0;
 }
 
-static void report_vanished(struct tree *t, const struct tree_node *n, const struct tree_work *top)
+static void report_vanished(struct tree *t, struct tree_node *n, const struct tree_work *top)
 {
 	struct tree_change change = {
 		.node = n,

@@ -52,6 +52,7 @@ struct tree_node {
 	struct tree_dir *dir;			 /* of directories */
 	struct tree_stat st;
 	uint64_t first_ns, last_ns;
+	uint64_t birth_ns; /* of the inode, 0: the file system does not tell */
 	uint64_t first_writer, last_writer;
 	uint64_t written_bytes, write_calls;
 	uint32_t hash;	     /* of the name */

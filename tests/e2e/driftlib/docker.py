@@ -150,7 +150,12 @@ class Container:
         self._post("kill")
 
     def pause(self):
+        """The freezer of cgroup v1 may give up on a busy container: asked again."""
+        eventually(self._try_pause, 20, "docker pauses it")
+
+    def _try_pause(self):
         self._post("pause")
+        return True
 
     def unpause(self):
         self._post("unpause")
