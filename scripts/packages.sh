@@ -19,7 +19,7 @@ packages_test=("${packages_build[@]}"
 	libcmocka-dev clang-format clang-tidy shellcheck mandoc
 	docker.io iptables containerd containernetworking-plugins runc crun podman conmon
 	e2fsprogs xfsprogs btrfs-progs
-	prometheus busybox-static python3 jq curl iproute2 util-linux procps libcap2-bin)
+	prometheus busybox-static python3 python3-grpcio python3-jsonschema jq curl iproute2 util-linux procps libcap2-bin)
 
 # To boot kernels in virtual machines (scripts/vmtest).
 # shellcheck disable=SC2034

@@ -15,7 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char cgroup_name[32]; /* of this process: others may run the same test */
+/* Of this process: others may run the same test. */
+static char cgroup_name[32], nested_name[48];
 
 static enum probe_tier tier_under_test;
 
@@ -68,10 +69,10 @@ static void make_cgroups(const struct lab *lab)
 	char path[256];
 
 	(void)lab;
-	snprintf(path, sizeof(path), "%s/" CGROUP, cgroup_root());
+	snprintf(path, sizeof(path), "%s/%s", cgroup_root(), cgroup_name);
 	mkdir(path, 0755);
 	assert_int_equal(probe_set_cgroup(lab->probe, lab_ino(path), LAB_CONTAINER), 0);
-	snprintf(path, sizeof(path), "%s/" CGROUP "/nested", cgroup_root());
+	snprintf(path, sizeof(path), "%s/%s", cgroup_root(), nested_name);
 	mkdir(path, 0755);
 }
 
@@ -79,9 +80,9 @@ static void remove_cgroups(void)
 {
 	char path[256];
 
-	snprintf(path, sizeof(path), "%s/" CGROUP "/nested", cgroup_root());
+	snprintf(path, sizeof(path), "%s/%s", cgroup_root(), nested_name);
 	rmdir(path);
-	snprintf(path, sizeof(path), "%s/" CGROUP, cgroup_root());
+	snprintf(path, sizeof(path), "%s/%s", cgroup_root(), cgroup_name);
 	rmdir(path);
 }
 
@@ -126,7 +127,7 @@ static void a_container_writing_on_the_host_is_told_apart(void **state)
 	struct lab *lab = *state;
 
 	make_cgroups(lab);
-	in_cgroup(CGROUP, write_on_the_host, lab);
+	in_cgroup(cgroup_name, write_on_the_host, lab);
 	expect_target(lab, DW_TARGET_OTHER, 1, 13);
 	lab_expect(lab, 0, 0);
 }
@@ -136,7 +137,7 @@ static void a_nested_cgroup_belongs_to_the_container(void **state)
 	struct lab *lab = *state;
 
 	make_cgroups(lab);
-	in_cgroup(CGROUP "/nested", write_on_the_host, lab);
+	in_cgroup(nested_name, write_on_the_host, lab);
 	expect_target(lab, DW_TARGET_OTHER, 1, 13);
 }
 
@@ -160,7 +161,7 @@ static void a_volume_belongs_to_whom_writes(void **state)
 		probe_set_root(lab->probe, lab_dev(path), lab_ino(path), 0, DW_ROOT_VOLUME), 0);
 	write_in_volume(lab); /* the host's */
 	expect_target(lab, DW_TARGET_VOLUME, 0, 0);
-	in_cgroup(CGROUP, write_in_volume, lab);
+	in_cgroup(cgroup_name, write_in_volume, lab);
 	expect_target(lab, DW_TARGET_VOLUME, 1, 14);
 }
 
@@ -182,7 +183,7 @@ static void a_single_file_can_be_a_volume(void **state)
 	write_to(path, 1);
 	assert_int_equal(
 		probe_set_root(lab->probe, lab_dev(path), lab_ino(path), 0, DW_ROOT_VOLUME), 0);
-	in_cgroup(CGROUP, write_single_file, lab);
+	in_cgroup(cgroup_name, write_single_file, lab);
 	expect_target(lab, DW_TARGET_VOLUME, 1, 15);
 }
 
@@ -200,7 +201,7 @@ static void a_tmpfs_is_told_apart(void **state)
 	if (!probe_sees(lab->probe, PROBE_SEES_TMPFS_WRITES))
 		skip();
 	make_cgroups(lab);
-	in_cgroup(CGROUP, write_in_shm, lab);
+	in_cgroup(cgroup_name, write_in_shm, lab);
 	expect_target(lab, DW_TARGET_TMPFS, 1, 16);
 }
 
@@ -389,6 +390,8 @@ int main(void)
 	};
 	int failed = 0;
 
+	snprintf(cgroup_name, sizeof(cgroup_name), "driftwatch-test-%d", (int)getpid());
+	snprintf(nested_name, sizeof(nested_name), "%s/nested", cgroup_name);
 	for (tier_under_test = PROBE_TIER_VFS_FEXIT; tier_under_test < PROBE_TIER_MAX;
 	     tier_under_test++)
 		if (lab_can(tier_under_test, LAB_ROOT_FS))

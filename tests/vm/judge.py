@@ -15,6 +15,7 @@ import sys
 CALLS_ARE_A_FLOOR = {"fs": {"splice", "aio"}}
 # Kinds of writes that take a hook of their own, by their word in driftwatch_tier_sees.
 NEEDS_SIGHT = {"direct": "direct_io", "uring": "io_uring"}
+BEST_TIER = "vfs-fexit"
 # What a tier may say that it does not see: tracepoints of direct writes came with 6.6;
 # that of io_uring's completions has the request since 5.15.
 MAY_BE_BLIND = {
@@ -174,7 +175,8 @@ class Judge:
         for line in re.findall(r".*(?:failed to load|refused).*", log):
             print(f"#   {line}")
         print("#   runs: " + ", ".join(f"{n} {r}" for n, r in programs.items() if r))
-        self.say(f"{tier} is the tier", None if report.tier() == tier else report.tier())
+        wanted = BEST_TIER if tier == "auto" else tier
+        self.say(f"{tier} is the tier", None if report.tier() == wanted else report.tier())
         self.say(f"{tier} sees events", None if events else "0 events")
         self.say(f"{tier} missed no run", ", ".join(report.missed()))
         self.loads(tier, report)

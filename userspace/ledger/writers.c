@@ -60,8 +60,10 @@ struct writers *writers_new(size_t max)
 
 static void entry_drop(struct writers *w, struct entry *e)
 {
+	/* NOLINTBEGIN(clang-analyzer-core.NullDereference): uthash keeps its own lists */
 	HASH_DELETE(by_number, w->numbers, e);
 	HASH_DELETE(by_image, w->images, e);
+	/* NOLINTEND(clang-analyzer-core.NullDereference) */
 	free(e->writer.executable);
 	free(e);
 }
