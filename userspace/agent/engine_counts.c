@@ -182,6 +182,8 @@ static void fold_one(struct engine *e, struct folded *f, bool drained)
 		struct tree_cause last = cause_of(e, f->last_writer, f->last_boot_ns);
 
 		tree_node_add_writes(node, f->new_bytes, f->new_calls, &first, &last);
+		if (!t->work_due_ns) /* written, yet equal by stat: the tree compares contents */
+			t->work_due_ns = clock_mono_ns();
 		if (!f->container) /* the kernel has not counted it for anybody */
 			probe_add_counts(e->probe, t->c->slot, DW_TARGET_LAYER, f->new_calls,
 					 f->new_bytes);
