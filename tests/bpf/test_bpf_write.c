@@ -506,6 +506,8 @@ static int close_lab(void **state)
 	struct probe_health h;
 	struct lab *lab = *state;
 
+	if (!lab)
+		return 0;
 	if (probe_read_health(lab->probe, &h) || h.runs_missed || h.records_malformed)
 		return -1;
 	lab_close(lab);
