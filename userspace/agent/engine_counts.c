@@ -102,19 +102,12 @@ static struct track *track_of(const struct engine *e, const struct folded *f)
 	return NULL;
 }
 
-static struct tree_node *node_of(const struct engine *e, const struct track *t,
-				 const struct folded *f)
+static struct tree_node *node_of(const struct track *t, const struct folded *f)
 {
-	struct dw_inode key = {.ino = f->key.ino, .dev = f->key.dev};
-	struct alias *a;
-
 	if (!t || !t->c->tree || (f->container && f->target != DW_TARGET_LAYER))
 		return NULL;
-	if (f->key.dev == tree_dev(t->c->tree))
-		return tree_find_ino(t->c->tree, f->key.ino);
-	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the key is whole */
-	HASH_FIND(hh, e->aliases, &key, sizeof(key), a);
-	return tree_find_ino(t->c->tree, a ? a->upper_ino : f->key.ino);
+	/* Every tier counts by the upper inode. */
+	return f->key.dev == tree_dev(t->c->tree) ? tree_find_ino(t->c->tree, f->key.ino) : NULL;
 }
 
 static struct tree_cause cause_of(struct engine *e, uint64_t kernel_writer, uint64_t boot_ns)
@@ -172,7 +165,7 @@ static bool is_of_earlier_file(const struct tree_node *node, const struct folded
 static void fold_one(struct engine *e, struct folded *f, bool drained)
 {
 	struct track *t = track_of(e, f);
-	struct tree_node *node = node_of(e, t, f);
+	struct tree_node *node = node_of(t, f);
 	uint64_t total_bytes = f->new_bytes, total_calls = f->new_calls;
 
 	f->new_bytes = total_bytes > f->bytes ? total_bytes - f->bytes : 0;
@@ -251,30 +244,6 @@ void engine_emit_bursts(struct engine *e)
 {
 	if (engine_has_raw_subscriber(e))
 		engine_fold_files(e);
-}
-
-/*
- * The last counts of a container that goes. By the upper inode, its generation tells a
- * later file of the same number apart; by the overlay's numbers nothing would, so those
- * aggregates leave the kernel with their container.
- */
-void engine_settle_counts(struct engine *e, const struct track *t)
-{
-	struct alias *a, *next;
-
-	if (!e->probe)
-		return;
-	if (probe_tier(e->probe) == PROBE_TIER_FS)
-		engine_fold_files(e);
-	else
-		engine_drain_files(e);
-	HASH_ITER (hh, e->aliases, a, next) {
-		if (a->key.dev != t->overlay_dev)
-			continue;
-		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash keeps its own list */
-		HASH_DEL(e->aliases, a);
-		free(a);
-	}
 }
 
 void engine_forget_counts(struct engine *e, const struct track *t)

@@ -70,8 +70,8 @@ static bool is_origin(const struct dw_op_record *r, const struct tree_node_info 
 }
 
 /* Attribution for the file lists. */
-static struct tree_node *note_on_node(struct engine *e, struct track *t, const struct queued_op *q,
-				      uint64_t writer, struct event *event)
+static void note_on_node(struct engine *e, struct track *t, const struct queued_op *q,
+			 uint64_t writer, struct event *event)
 {
 	struct tree_cause cause = {.writer = writer, .wall_ns = event->wall_ns};
 	struct tree_node *node = NULL;
@@ -82,7 +82,7 @@ static struct tree_node *note_on_node(struct engine *e, struct track *t, const s
 	if (!node) {
 		if (t->c->tree) /* read later: then it is to be known who was first */
 			engine_keep_origin(e, tree_dev(t->c->tree), q->record.ino, &cause);
-		return NULL;
+		return;
 	}
 	tree_node_info(node, &info);
 	if (is_origin(&q->record, &info, event->wall_ns))
@@ -90,29 +90,6 @@ static struct tree_node *note_on_node(struct engine *e, struct track *t, const s
 	else if (q->record.op != DW_OP_UNLINK)
 		tree_node_add_writes(node, 0, 0, NULL, &cause);
 	fill_stat(event, &info);
-	return node;
-}
-
-/* The syscall and vfs tiers count by overlay inode: remember the upper inode behind it. */
-static void note_alias(struct engine *e, struct track *t, const struct dw_op_record *r,
-		       struct tree_node *node)
-{
-	struct dw_inode key = {.ino = r->ino, .dev = r->dev};
-	struct tree_node_info info;
-	struct alias *a;
-
-	if (!node || !t->c->tree || r->dev == tree_dev(t->c->tree))
-		return;
-	HASH_FIND(hh, e->aliases, &key, sizeof(key), a);
-	if (!a) {
-		a = calloc(1, sizeof(*a));
-		if (!a)
-			return;
-		a->key = key;
-		HASH_ADD(hh, e->aliases, key, sizeof(a->key), a);
-	}
-	tree_node_info(node, &info);
-	a->upper_ino = info.st.st_ino;
 }
 
 void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q)
@@ -137,7 +114,7 @@ void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q
 	};
 
 	if (event.target == DW_TARGET_LAYER)
-		note_alias(e, t, r, note_on_node(e, t, q, writer, &event));
+		note_on_node(e, t, q, writer, &event);
 	else
 		add_mount_point(t, r, &path);
 	strbuf_add(&path, q->path ? q->path : "", q->path_len);

@@ -136,13 +136,6 @@ struct folded {
 	UT_hash_handle hh;
 };
 
-/* The upper inode behind an overlay inode (tiers that see the overlay file). */
-struct alias {
-	struct dw_inode key; /* overlay dev and ino */
-	uint64_t upper_ino;
-	UT_hash_handle hh;
-};
-
 struct subscriber {
 	int number;
 	bool want_raw;
@@ -175,7 +168,6 @@ struct engine {
 	struct explained *explained;
 	struct recent_mark *marks;
 	struct folded *folded;
-	struct alias *aliases;
 	struct volume_root *volumes;
 
 	struct subscriber subscribers[ENGINE_MAX_SUBSCRIBERS];
@@ -255,7 +247,6 @@ void engine_emit_bursts(struct engine *e);
 void engine_adopt_files(struct engine *e, const struct track *t); /* after its first scan */
 void engine_note_exec(struct engine *e, struct track *t, const struct queued_op *op);
 void engine_count_execs(struct engine *e, struct track *t);
-void engine_settle_counts(struct engine *e, const struct track *t); /* before it goes */
 void engine_forget_counts(struct engine *e, const struct track *t);
 
 /* engine_health.c */

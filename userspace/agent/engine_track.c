@@ -249,7 +249,7 @@ static void untrack(struct engine *e, struct track *t)
 	if (c->removed_wall_ns)
 		return;
 	engine_refresh_counters(e, c);
-	engine_settle_counts(e, t);
+	engine_fold_files(e);
 	c->removed_wall_ns = clock_wall_ns();
 	c->meta->state = CONTAINER_REMOVED;
 	engine_flush_events(e);

@@ -184,9 +184,13 @@ void registry_hint_cgroup(struct registry *r, uint64_t cgroup_id, const char *pa
 		mounts_look(r, false);
 		if (!cgroup_path_parse(path, &owner))
 			sources_refresh_id(r, owner.id);
-		else
-			/* Who makes it still runs: a runc tells its --root now or never. */
-			processes_look(r->processes, false);
+		e = entry_of_cgroup(r, path);
+	}
+	if (!e && !removed) {
+		/* Who makes it runs now: a daemon just started, a runc with its --root. */
+		processes_look(r->processes, false);
+		if (!cgroup_path_parse(path, &owner))
+			sources_refresh_id(r, owner.id);
 		e = entry_of_cgroup(r, path);
 	}
 	if (!e)
