@@ -106,8 +106,14 @@ static struct tree_node *node_of(const struct track *t, const struct folded *f)
 {
 	if (!t || !t->c->tree || (f->container && f->target != DW_TARGET_LAYER))
 		return NULL;
-	/* Every tier counts by the upper inode. */
-	return f->key.dev == tree_dev(t->c->tree) ? tree_find_ino(t->c->tree, f->key.ino) : NULL;
+	/*
+	 * Every tier counts by the upper inode, and what is counted for the container's
+	 * layer lies on its upper's file system, whatever number that has: a subvolume of
+	 * btrfs shows stat another than the kernel's.
+	 */
+	if (!f->container && f->key.dev != tree_dev(t->c->tree))
+		return NULL;
+	return tree_find_ino(t->c->tree, f->key.ino);
 }
 
 static struct tree_cause cause_of(struct engine *e, uint64_t kernel_writer, uint64_t boot_ns)
