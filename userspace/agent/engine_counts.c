@@ -138,19 +138,13 @@ static void emit_burst(struct engine *e, struct track *t, struct tree_node *node
 		.wall_ns = last->wall_ns,
 		.count = f->new_calls,
 		.bytes = f->new_bytes,
-		.ino = f->key.ino,
 	};
 
 	tree_node_path(node, &path);
 	tree_node_info(node, &info);
 	event.path = strbuf_str(&path);
 	event.path_len = path.len;
-	event.has_stat = true;
-	event.mode = info.st.st_mode;
-	event.uid = info.st.st_uid;
-	event.gid = info.st.st_gid;
-	event.size = (uint64_t)info.st.st_size;
-	event.change = info.verdict;
+	engine_fill_stat(&event, &info);
 	event.writer = writers_get(ledger_writers(e->ledger), last->writer);
 	engine_emit(e, &event);
 }
@@ -292,18 +286,12 @@ static void emit_exec(struct engine *e, struct track *t, const struct queued_op 
 		.op = DW_OP_EXEC,
 		.path = q->path,
 		.path_len = q->path_len,
-		.change = info->verdict,
-		.has_stat = true,
-		.ino = info->st.st_ino,
-		.mode = info->st.st_mode,
-		.uid = info->st.st_uid,
-		.gid = info->st.st_gid,
-		.size = (uint64_t)info->st.st_size,
 		.cgroup_id = r->cgroup_id,
 	};
 	uint64_t writer =
 		engine_writer(e, r->writer, r->tgid, r->uid, r->comm, r->cgroup_id, false);
 
+	engine_fill_stat(&event, info);
 	event.writer = writers_get(ledger_writers(e->ledger), writer);
 	engine_emit(e, &event);
 }

@@ -29,7 +29,7 @@ static void add_mount_point(const struct track *t, const struct dw_op_record *r,
 	}
 }
 
-static void fill_stat(struct event *event, const struct tree_node_info *info)
+void engine_fill_stat(struct event *event, const struct tree_node_info *info)
 {
 	event->has_stat = !info->is_whiteout;
 	event->ino = info->st.st_ino;
@@ -89,7 +89,7 @@ static void note_on_node(struct engine *e, struct track *t, const struct queued_
 		tree_node_set_cause(node, true, &cause);
 	else if (q->record.op != DW_OP_UNLINK)
 		tree_node_add_writes(node, 0, 0, NULL, &cause);
-	fill_stat(event, &info);
+	engine_fill_stat(event, &info);
 }
 
 void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q)
@@ -170,7 +170,7 @@ void engine_emit_derived(struct engine *e, const struct queued_change *c, enum d
 		.path_len = c->path_len,
 	};
 
-	fill_stat(&event, &c->info);
+	engine_fill_stat(&event, &c->info);
 	event.change = c->after;
 	if (c->old_path && (op == DW_OP_RENAME || op == DW_OP_LINK)) {
 		event.old_path = c->old_path;

@@ -216,6 +216,7 @@ void engine_drop_queues(struct engine *e);
 void engine_relate_changes(struct engine *e);
 
 /* engine_events.c */
+void engine_fill_stat(struct event *event, const struct tree_node_info *info);
 void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q);
 void engine_emit_derived(struct engine *e, const struct queued_change *c, enum dw_op op);
 
