@@ -16,6 +16,7 @@
 #define ENGINE_STATE_H
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "agent/engine_internal.h"
 
@@ -57,6 +58,7 @@ struct engine_state {
 	struct remembered_container *containers;
 	uint64_t next_save_ns; /* monotonic */
 	uint64_t events_saved; /* engine_stats.events at the last save */
+	pid_t saver;	       /* the process that writes the ledger; 0 */
 	bool counts_continue;  /* the kernel's totals are those of the earlier agent */
 };
 
@@ -81,7 +83,10 @@ void engine_state_note_slot(struct engine *e, const struct track *t);
 /* After the first scan of a container: put the remembered attribution on its nodes. */
 void engine_state_restore(struct engine *e, struct track *t);
 
-/* Save when it is time to (or @now). 0 or -errno; logged once per kind of failure. */
+/*
+ * Save when it is time to, in a process of its own whose failure is logged when it has
+ * ended; or @now, before returning. 0 or -errno.
+ */
 int engine_state_save(struct engine *e, bool now);
 
 /* A file in the state directory; the caller frees it. NULL: out of memory. */

@@ -9,8 +9,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/escape.h"
@@ -18,6 +23,7 @@
 #include "base/log.h"
 
 #define SAVE_SHARE 50 /* saving takes at most one part in so many */
+#define SAVER_NICE 10
 
 struct saving {
 	struct engine *engine;
@@ -114,32 +120,93 @@ static void save_folded(struct saving *s)
 					   (json_int_t)f->container));
 }
 
-int engine_state_save(struct engine *e, bool now)
+/* Everything as text into the state file. 0 or -errno. */
+static int write_ledger(struct engine *e)
 {
+	auto_free char *path = engine_state_path(e, "ledger.ndjson");
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	struct saving s = {.engine = e, .out = &out};
-	uint64_t start = clock_mono_ns();
-	auto_free char *path = NULL;
-	int err;
 
-	if (!e->state || (!now && start < e->state->next_save_ns))
-		return 0;
-	e->state->next_save_ns = start + ENGINE_SAVE_EVERY_NS;
-	if (!now && e->state->events_saved == e->stats.events)
-		return 0;
-	engine_fold_files(e); /* counts and the totals they come from are saved as one */
 	add_line(&out, json_pack("{s:s, s:I}", "schema", "driftwatch.state/1", "saved",
 				 (json_int_t)clock_wall_ns()));
 	writers_foreach(ledger_writers(e->ledger), save_writer, &s);
 	ledger_foreach(e->ledger, save_container, &s);
 	save_folded(&s);
 	add_line(&out, json_pack("{s:b}", "end", 1));
-	path = engine_state_path(e, "ledger.ndjson");
-	err = strbuf_failed(&out) || !path ? -ENOMEM
-					   : file_replace(AT_FDCWD, path, out.data, out.len);
+	if (strbuf_failed(&out) || !path)
+		return -ENOMEM;
+	return file_replace(AT_FDCWD, path, out.data, out.len);
+}
+
+static int report(int err)
+{
 	if (err)
-		log_warning("cannot save %s: %s", path ? path : "the ledger", strerror(-err));
-	e->state->events_saved = e->stats.events;
-	e->state->next_save_ns += (clock_mono_ns() - start) * SAVE_SHARE;
+		log_warning("cannot save the ledger in the state directory: %s", strerror(-err));
 	return err;
+}
+
+/*
+ * A copy of this process writes the file: turning a large ledger into text takes seconds,
+ * and so does fsync on a disk that others keep busy, while records want to be read. It
+ * holds nothing of ours open (a layer's root would keep its file system mounted), and
+ * does not outlive us: it would replace what the next agent saves.
+ */
+static pid_t start_saver(struct engine *e)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
+	close_range(STDERR_FILENO + 1, ~0U, 0);
+	setpriority(PRIO_PROCESS, 0, SAVER_NICE);
+	_exit(-write_ledger(e));
+}
+
+/* Take the end of the saver. False while it runs and is not to be waited for. */
+static bool saver_ended(struct engine_state *state, bool wait)
+{
+	struct rusage used;
+	uint64_t cpu_ns;
+	pid_t pid;
+	int status;
+
+	if (!state->saver)
+		return true;
+	do
+		pid = wait4(state->saver, &status, wait ? 0 : WNOHANG, &used);
+	while (pid < 0 && errno == EINTR);
+	if (!pid)
+		return false;
+	state->saver = 0;
+	if (pid < 0)
+		return true;
+	if (report(WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR))
+		state->events_saved = UINT64_MAX; /* there is something to save */
+	cpu_ns = (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * NS_PER_SEC +
+		 (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1000;
+	state->next_save_ns += cpu_ns * SAVE_SHARE;
+	return true;
+}
+
+int engine_state_save(struct engine *e, bool now)
+{
+	uint64_t start = clock_mono_ns();
+
+	if (!e->state || !saver_ended(e->state, now) || (!now && start < e->state->next_save_ns))
+		return 0;
+	e->state->next_save_ns = start + ENGINE_SAVE_EVERY_NS;
+	if (!now && e->state->events_saved == e->stats.events)
+		return 0;
+	engine_fold_files(e); /* counts and the totals they come from are saved as one */
+	e->state->events_saved = e->stats.events;
+	if (!now) {
+		e->state->saver = start_saver(e);
+		if (e->state->saver > 0)
+			return 0;
+		e->state->saver = 0; /* no process to be had: then it takes the time it takes */
+	}
+	return report(write_ledger(e));
 }
