@@ -55,7 +55,7 @@ say  = @printf '  %-8s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests check test-bpf lint lint-format lint-scripts lint-tree tidy format install clean \
+.PHONY: all tests check test-bpf bench bench-programs lint lint-format lint-scripts lint-tree tidy format install clean \
 	help FORCE
 
 all: $(BUILD)/driftwatch	## build the program (the default)
@@ -135,6 +135,32 @@ $(BUILD)/tests/bpf/%: tests/bpf/%.c $(TEST_HELP) $(BUILD)/core.a
 	$(Q)$(CC) $(CPPFLAGS) -Itests/bpf $(C_FLAGS) -MMD -MP -MF $@.d $(filter %.c %.o %.a,$^) \
 		$(LDFLAGS) $(LDLIBS) -lcmocka -o $@
 
+# --- benchmark: the work that is timed, and programs to compare ours with
+
+BENCH_PROGRAMS := $(BUILD)/bench/work $(BUILD)/bench/monitor
+
+$(BUILD)/bench/floor.bpf.o: tests/bench/floor.bpf.c
+	$(call say,BPF)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/bench/floor.skel.h: $(BUILD)/bench/floor.bpf.o
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name floor_bpf > $@
+
+$(BUILD)/bench/monitor: $(BUILD)/bench/floor.skel.h $(SKELETONS)
+
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/core.a
+	$(call say,BENCH)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -I$(BUILD)/bench $(C_FLAGS) -MMD -MP -MF $@.d $(filter %.c %.a,$^) \
+		$(LDFLAGS) $(LDLIBS) -o $@
+
+bench-programs: $(BENCH_PROGRAMS) ## build what the benchmark runs
+
+bench: all			## what watching costs, beside others' cost (root; scripts/bench --help)
+	$(Q)scripts/bench
+
 check: all $(UNIT_TESTS)	## build everything, run the unit tests (ASan, UBSan)
 	$(Q)scripts/run-programs $(UNIT_TESTS)
 
@@ -200,4 +226,4 @@ help:				## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 -include $(USER_OBJS:.o=.d) $(ASAN_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(OPT_OBJS:.o=.d) \
-	 $(addsuffix .d,$(UNIT_TESTS) $(BPF_TESTS)) $(TEST_HELP:.o=.d)
+	 $(addsuffix .d,$(UNIT_TESTS) $(BPF_TESTS) $(BENCH_PROGRAMS)) $(TEST_HELP:.o=.d)

@@ -21,6 +21,12 @@ packages_test=("${packages_build[@]}"
 	e2fsprogs xfsprogs btrfs-progs
 	prometheus busybox-static python3 python3-grpcio python3-jsonschema jq curl iproute2 util-linux procps libcap2-bin)
 
+# To measure (scripts/bench): what driftwatch is compared with, and what is compared.
+# shellcheck disable=SC2034
+packages_bench=("${packages_build[@]}"
+	python3 util-linux e2fsprogs dpkg-dev tar docker.io busybox-static
+	bpftrace fatrace inotify-tools strace)
+
 # To boot kernels in virtual machines (scripts/vmtest).
 # shellcheck disable=SC2034
 packages_vm=("${packages_build[@]}"

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One operation at a time: each variant between two bare runs, a few milliseconds each."""
+
+import random
+import sys
+import time
+
+from . import stats
+from .tool import Tool
+
+WORK_CPU, OTHER_CPU = 0, 1
+BLOCK_MS = 8
+FILES = 100000
+
+# what is switched on, by which monitor
+VARIANTS = {
+    "floor_fs": ("floor", "write_end"),
+    "floor_syscall": ("floor", "sys_exit"),
+    "ours_fs": ("fs", "ours"),
+    "ours_syscall": ("syscall", "ours"),
+    "sensor": ("floor", "sensor"),
+}
+WORKS = "getppid read stat layer append layer4k layer64 layer_many host volume tmpfs create".split()
+
+
+class Bench:
+    """The worker, the monitors, and every pair measured so far."""
+
+    def __init__(self, stage, files=FILES, log=None, variants=VARIANTS):
+        self.monitors, self.pairs = {}, {}
+        self.random = random.Random(1)
+        self.written = {}
+        self.worker = Tool("work", WORK_CPU, stage.layer, stage.host, stage.volume, "/dev/shm",
+                           files, log=log, before=stage.enter)
+        for name in sorted({VARIANTS[v][0] for v in variants}):
+            arguments = [name] if name == "floor" else [name, OTHER_CPU,
+                                                        *stage.monitor_arguments()]
+            self.monitors[name] = Tool("monitor", *arguments, log=log)
+
+    def close(self):
+        for tool in (self.worker, *self.monitors.values()):
+            tool.close()
+
+    def switch(self, variant, on):
+        monitor, name = VARIANTS[variant]
+        self.monitors[monitor].ask("on" if on else "off", name)
+
+    def settle(self, variant):
+        """Let the engine see what there is; its CPU time so far, in nanoseconds."""
+        return self.monitors[VARIANTS[variant][0]].ask("settle")["cpu_ns"]
+
+    def block(self, works, ms=BLOCK_MS):
+        """p10 by work."""
+        done = {}
+        for work in works:
+            answer = self.worker.ask(work, ms)
+            if answer["failed"]:
+                raise RuntimeError(f"{answer['failed']} operations of {work} failed")
+            done[work] = answer["p10"]
+        return done
+
+    def add(self, variant, before, with_it, after):
+        for work, value in with_it.items():
+            bare = (before[work] + after[work]) / 2
+            self.pairs.setdefault((work, variant), []).append((bare, value))
+
+    def round(self, variants, works, ms=BLOCK_MS):
+        order = list(variants)
+        self.random.shuffle(order)
+        works = list(works)
+        self.random.shuffle(works)
+        before = self.block(works, ms)
+        for variant in order:
+            self.switch(variant, True)
+            try:
+                with_it = self.block(works, ms)
+            finally:
+                self.switch(variant, False)
+            after = self.block(works, ms)
+            self.add(variant, before, with_it, after)
+            before = after
+
+    # --- figures of what was measured
+
+    def bare_ns(self, work):
+        return stats.median([bare for (w, _), pairs in self.pairs.items() if w == work
+                             for bare, _ in pairs])
+
+    def values(self, work, variant):
+        return self.pairs.get((work, variant), [])
+
+    def over_bare(self, work, variant):
+        """With the variant / without: 1.05 is 5 % more."""
+        pairs = self.values(work, variant)
+        return stats.ratio([v for _, v in pairs], [b for b, _ in pairs])
+
+    def added(self, work, variant):
+        """What the variant adds to one operation, as a part of its own bare cost."""
+        return [(value - bare) / bare for bare, value in self.values(work, variant)]
+
+    def added_over(self, work, variant, other):
+        """What the variant adds / what the other adds."""
+        return stats.quotient_of_medians(self.added(work, variant), self.added(work, other))
+
+
+def run(bench, variants, works, seconds, ms=BLOCK_MS, rounds=10000):
+    """Rounds until the time is used up. Says how it goes."""
+    end = time.monotonic() + seconds
+    for number in range(rounds):
+        bench.round(variants, works, ms)
+        if time.monotonic() > end:
+            break
+        if number % 10 == 9:
+            print(f"  round {number + 1}", file=sys.stderr)

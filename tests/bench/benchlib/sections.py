@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The parts of a run, each with its share of the time."""
+
+import os
+import sys
+import time
+import traceback
+
+from . import micro
+from .stage import Stage
+from .tool import BUILD
+
+# part, seconds of its measurements in a whole run
+NAMES = ["micro"]
+SECONDS = {"micro": 150}
+QUICK = 0.05
+
+# --- goals of single operations, as parts of the bare cost
+
+FS_LIMITS = {"getppid": 1.02, "read": 1.02, "stat": 1.02, "layer": 1.10, "layer64": 1.10,
+             "layer_many": 1.20, "host": 1.07, "volume": 1.07}
+SYSCALL_LIMITS = {"layer": 1.25}
+# what ours adds / what an empty program on sys_exit adds
+SYSCALL_OVER_EMPTY = {"layer": 2.0, "layer64": 2.0, "host": 2.0, "getppid": 1.1, "read": 1.1,
+                      "stat": 1.1}
+SENSOR_LEAST = 2.5
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def report_micro(run, bench, works):
+    for work in works:
+        run.set(f"micro.{work}.bare_ns", bench.bare_ns(work), unit="ns")
+        for variant in micro.VARIANTS:
+            limits = {"ours_fs": FS_LIMITS, "ours_syscall": SYSCALL_LIMITS}.get(variant, {})
+            run.set(f"micro.{work}.{variant}", bench.over_bare(work, variant),
+                    limit=limits.get(work), unit="of bare")
+        run.set(f"micro.{work}.ours_syscall.over_empty",
+                bench.added_over(work, "ours_syscall", "floor_syscall"),
+                limit=SYSCALL_OVER_EMPTY.get(work), unit="of the empty program")
+    for tier in ("fs", "syscall") if "layer" in works else ():
+        run.set(f"peer.sensor.ours_{tier}", bench.added_over("layer", "sensor", f"ours_{tier}"),
+                least=SENSOR_LEAST, unit="times ours")
+
+
+def run_micro(run, options, stage, seconds):
+    works = options.works.split(",") if options.works else micro.WORKS
+    files = 1000 if options.quick else micro.FILES
+    if "layer_many" not in works:
+        files = 0
+    say(f"single operations: {files} files are made")
+    bench = micro.Bench(stage, files=files)
+    try:
+        for variant in ("ours_fs", "ours_syscall"):
+            bench.settle(variant)
+        say(f"single operations: {seconds:.0f} s of rounds")
+        micro.run(bench, micro.VARIANTS, works, seconds)
+        report_micro(run, bench, works)
+        for tier in ("fs", "syscall"):
+            health = bench.monitors[tier].ask("health")
+            run.set(f"micro.missed_{tier}", health["runs_missed"], limit=0)
+    finally:
+        bench.close()
+
+
+RUN = {"micro": run_micro}
+
+
+def run(result, options):
+    """Every part that was asked for; one that fails is noted, and the others run."""
+    for name in options.only.split(","):
+        if name not in RUN:
+            raise SystemExit(f"scripts/bench: no part {name}")
+        seconds = SECONDS[name] * (QUICK if options.quick else 1)
+        if name == "micro" and options.seconds:
+            seconds = options.seconds
+        start = time.monotonic()
+        stage = Stage()
+        try:
+            RUN[name](result, options, stage, seconds)
+        except Exception as e:  # the other parts are worth having
+            traceback.print_exc()
+            result.problem(f"{name}: {e}")
+        finally:
+            stage.close()
+        say(f"{name} took {time.monotonic() - start:.0f} s")
