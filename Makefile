@@ -1,5 +1,9 @@
 # driftwatch. `make help` lists the targets; V=1 shows the commands.
 
+ifneq ($(CROSS_COMPILE),)
+CC := $(CROSS_COMPILE)gcc
+AR := $(CROSS_COMPILE)ar
+endif
 CC	?= cc
 CLANG	?= clang
 PREFIX	?= /usr/local
@@ -13,17 +17,22 @@ BPFTOOL ?= $(firstword $(wildcard $(addsuffix /bpftool,$(subst :, ,$(PATH)) /usr
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Wwrite-strings -Wformat=2
 PACKAGES := libbpf jansson zlib libelf libmicrohttpd
 ARCH	 := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+MULTI	 := $(shell $(CC) -print-multiarch)
+# Another architecture's libraries lie below SYSROOT, or beside this one's.
+PKG_CONFIG := $(if $(SYSROOT)$(CROSS_COMPILE),PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(MULTI)/pkgconfig \
+		PKG_CONFIG_SYSROOT_DIR=$(SYSROOT)) pkg-config
 VERSION  := $(shell sed -n 's/^\#\# *\[*\([0-9][^] ]*\).*/\1/p;' CHANGELOG.md | head -n 1)
 REVISION := $(shell git describe --always --dirty --exclude '*' 2>/dev/null)
 
 # CFLAGS belongs to whoever runs make; what the code needs is kept apart.
 override CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuserspace -isystem $(BUILD)
-C_FLAGS		  := -std=gnu17 $(WARNINGS) $(if $(filter 1,$(WERROR)),-Werror) $(CFLAGS)
+C_FLAGS		  := $(SYSROOT:%=--sysroot=%) -std=gnu17 $(WARNINGS) \
+		     $(if $(filter 1,$(WERROR)),-Werror) $(CFLAGS)
 BANNED		  := -include userspace/banned.h
 SANITIZE	  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-LDLIBS		  := $(shell pkg-config --libs $(PACKAGES)) -lpthread
+LDLIBS		  := $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lpthread
 BPF_CFLAGS	  := -g -O2 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall -Werror \
-		     -Iinclude -Ibpf -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+		     -Iinclude -Ibpf -idirafter $(SYSROOT)/usr/include/$(MULTI)
 
 # EXCLUDE='userspace/view/%' leaves sources out of a private build.
 SOURCES	    := $(filter-out $(EXCLUDE),$(wildcard userspace/*.c userspace/*/*.c))

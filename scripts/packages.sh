@@ -16,7 +16,7 @@ packages_try=("${packages_build[@]}")
 # To test: what checks the code, then the runtimes, file systems and tools under test.
 # shellcheck disable=SC2034
 packages_test=("${packages_build[@]}"
-	libcmocka-dev clang-format clang-tidy shellcheck mandoc
+	gcc-aarch64-linux-gnu libcmocka-dev clang-format clang-tidy shellcheck mandoc
 	docker.io iptables containerd containernetworking-plugins runc crun podman conmon
 	e2fsprogs xfsprogs btrfs-progs
 	prometheus busybox-static python3 python3-grpcio python3-jsonschema jq curl iproute2 util-linux procps libcap2-bin)

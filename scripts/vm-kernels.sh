@@ -3,7 +3,8 @@
 # The kernels of scripts/vmtest: which Debian package each is, fetched and unpacked, never
 # installed. Sourced by scripts/vmtest, from the top of the tree.
 
-vm_cache=${XDG_CACHE_HOME:-/var/cache}/driftwatch-vm
+# shellcheck source=scripts/apt-suite.sh
+. scripts/apt-suite.sh
 
 # NAME -> ARCH SUITE PACKAGE. PACKAGE is a metapackage that names the newest one, or, where
 # Debian has none for this kernel, a pattern.
@@ -17,31 +18,6 @@ declare -A vm_kernels=(
 	[6.1-arm64]="arm64 bookworm-security linux-image-cloud-arm64"
 	[6.12-arm64]="arm64 bookworm-security linux-image-6.12-cloud-arm64"
 )
-
-# Let apt-get and apt-cache, in this shell, see @suite of the machine's own mirror alone, for
-# @arch, with lists and caches of their own: dpkg and what is installed do not come into it.
-vm_use_suite() { # suite arch
-	local apt=$vm_cache/apt-$1-$2 own=bookworm
-	[[ $1 != *-security ]] || own=bookworm-security
-	mkdir -p "$apt"/{sources,lists/partial,cache/archives/partial} || return 1
-	# The first stanza that names the machine's suite of this kind.
-	cat /etc/apt/sources.list.d/*.sources | awk -v RS= -v own="$own" '
-		$0 ~ "Suites:([^\n]* )?" own "[ \n]" { print; exit }' |
-		sed "s/^Suites:.*/Suites: $1/; s/^#.*//; /^$/d" > "$apt/sources/suite.sources"
-	[[ -s $apt/sources/suite.sources ]] || return 1
-	cat > "$apt/apt.conf" <<- END
-		Dir::Etc::sourcelist "/dev/null";
-		Dir::Etc::sourceparts "$apt/sources";
-		Dir::State::lists "$apt/lists";
-		Dir::State::status "/dev/null";
-		Dir::Cache "$apt/cache";
-		APT::Architecture "$2";
-		APT::Architectures { "$2"; };
-		Acquire::Languages "none";
-	END
-	export APT_CONFIG=$apt/apt.conf
-	apt-get update -q -q # without a network, what the last one left
-}
 
 vm_newest_package() { # metapackage or pattern
 	if [[ $1 == *'*'* ]]; then
@@ -72,9 +48,9 @@ vm_kernel_image() { # tree arch
 }
 
 vm_fetch() { # package arch
-	local dir=$vm_cache/$1 work deb
+	local dir=$apt_suite_cache/$1 work deb
 	[[ ! -e $dir/kernel ]] || return 0
-	work=$(mktemp -d "$vm_cache/.new.XXXXXX") || return 1
+	work=$(mktemp -d "$apt_suite_cache/.new.XXXXXX") || return 1
 	# shellcheck disable=SC2046 # one word for each part
 	(cd "$work" && apt-get download -q -q $(vm_parts_of "$1") 2>&1 | grep -v unsandboxed)
 	for deb in "$work"/*.deb; do
@@ -87,10 +63,10 @@ vm_fetch() { # package arch
 	[[ -e $dir/kernel ]]
 }
 
-# Print the name of the directory in $vm_cache that has the kernel, fetched when need be.
+# Print the name of the directory in $apt_suite_cache that has the kernel, fetched when need be.
 vm_provide_kernel() (# kernel; a subshell: the suite is this kernel's alone
 	read -r arch suite package <<< "${vm_kernels[$1]}"
-	vm_use_suite "$suite" "$arch" >&2
+	apt_suite "$suite" "$arch" >&2
 	package=$(vm_newest_package "$package")
 	[[ -n $package ]] && vm_fetch "$package" "$arch" >&2 && echo "$package"
 )
