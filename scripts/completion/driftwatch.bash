@@ -48,8 +48,8 @@ _driftwatch_options() { # command
 	case $1 in
 	run) echo "$global --lower= --volume= --tmpfs= --keep= --metrics --tier=" ;;
 	agent) echo "$global --config= --web.listen-address= --state-dir= --runtime-root= --tier=
-		--btf= --max-containers= --max-files= --max-compare-bytes= --max-series=
-		--dead-retention= --duration= --pin-dir= --no-pin --keep-pins --unpin" ;;
+		--btf= --max-containers= --max-files= --max-files-total= --max-compare-bytes=
+		--max-series= --dead-retention= --duration= --pin-dir= --no-pin --keep-pins --unpin" ;;
 	tail) echo "$global --op= --path= --target= --raw --duration= --exec-only" ;;
 	ps) echo "$global --all --no-trunc --no-headers" ;;
 	files) echo "$global --all --no-runtime --change= --exec --no-trunc --no-headers" ;;

@@ -69,6 +69,7 @@ complete -c driftwatch -n "$in agent" -l runtime-root -x -d 'Look for containers
 complete -c driftwatch -n "$in agent" -l btf -r -F -d 'Type information of the kernel'
 complete -c driftwatch -n "$in agent" -l max-containers -x -d 'Containers counted at once'
 complete -c driftwatch -n "$in agent" -l max-files -x -d 'Files listed per container'
+complete -c driftwatch -n "$in agent" -l max-files-total -x -d 'Files listed for all containers'
 complete -c driftwatch -n "$in agent" -l max-compare-bytes -x -d 'Compare files up to this size'
 complete -c driftwatch -n "$in agent" -l max-series -x -d 'Series of containers in one scrape'
 complete -c driftwatch -n "$in agent" -l dead-retention -x -d 'Keep removed containers this long'

@@ -88,17 +88,19 @@ static void every_kind_of_value_is_read(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(read_text(w,
-				   "{\"socket\":\"/run/x.sock\",\"no_pin\":true,"
-				   "\"max_files\":5,\"max_compare_bytes\":\"2MiB\","
-				   "\"dead_retention\":\"1h30m\",\"duration\":90,"
-				   "\"web_listen_address\":[\":9471\",\"[::1]:9472\"],"
-				   "\"runtime_root\":\"docker=/data/docker\"}",
-				   NULL, 0),
-			 0);
+	assert_int_equal(
+		read_text(w,
+			  "{\"socket\":\"/run/x.sock\",\"no_pin\":true,"
+			  "\"max_files\":5,\"max_files_total\":6,\"max_compare_bytes\":\"2MiB\","
+			  "\"dead_retention\":\"1h30m\",\"duration\":90,"
+			  "\"web_listen_address\":[\":9471\",\"[::1]:9472\"],"
+			  "\"runtime_root\":\"docker=/data/docker\"}",
+			  NULL, 0),
+		0);
 	assert_string_equal(w->config.socket, "/run/x.sock");
 	assert_true(w->config.no_pin);
 	assert_int_equal(w->config.max_files, 5);
+	assert_int_equal(w->config.max_files_total, 6);
 	assert_int_equal(w->config.max_compare_bytes, 2 << 20);
 	assert_true(w->config.dead_retention_ns == 5400 * NS_PER_SEC);
 	assert_true(w->config.duration_ns == 90 * NS_PER_SEC);

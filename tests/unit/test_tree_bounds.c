@@ -338,6 +338,51 @@ static void what_cannot_be_listed_is_counted(void **state)
 	assert_true(tree_is_complete(tw->tree));
 }
 
+/* Two trees that share one limit: what one of them gives up the other one gets. */
+static void trees_share_a_total(void **state)
+{
+	struct tree_world *tw = *state, other;
+	struct tree_total total = {.max = 60};
+	uint64_t unlisted;
+
+	tree_world_make(&other, 1);
+	put_files(tw->w.upper, "n", 50);
+	put_files(other.w.upper, "m", 50);
+	tree_start_sharing(tw, 0, &total);
+	settle(tw);
+	assert_int_equal(counts_of(tw).unlisted, 0);
+	tree_start_sharing(&other, 0, &total);
+	settle(&other);
+	unlisted = counts_of(&other).unlisted;
+	assert_int_equal(unlisted, 42); /* two roots have their place as well */
+	assert_int_equal(counts_of(&other).added, 50);
+	assert_false(tree_is_complete(other.tree));
+	assert_int_equal(total.used, total.max);
+
+	tree_stop(tw);
+	assert_int_equal(total.used, total.max - 51);
+	tree_rescan(other.tree);
+	settle(&other);
+	assert_int_equal(counts_of(&other).unlisted, 0);
+	assert_int_equal(counts_of(&other).added, 50);
+	assert_true(tree_is_complete(other.tree));
+	tree_world_remove(&other);
+	assert_int_equal(total.used, 0);
+}
+
+/* A whiteout that hides nothing is no change, listed or not. */
+static void a_whiteout_of_nothing_counts_nowhere(void **state)
+{
+	struct tree_world *tw = *state;
+
+	put_files(tw->w.upper, "n", 20);
+	assert_int_equal(mknod(upper(tw, "z"), S_IFCHR, 0), 0);
+	tree_start(tw, 1);
+	settle(tw);
+	assert_int_equal(counts_of(tw).added, 20);
+	assert_int_equal(counts_of(tw).unlisted, 20);
+}
+
 static void names_of_the_image_are_followed_past_the_limit(void **state)
 {
 	struct tree_world *tw = *state;
@@ -467,6 +512,8 @@ int main(void)
 		TEST(an_idle_tree_holds_one_descriptor),
 		TEST(many_names_of_one_inode),
 		TEST(what_cannot_be_listed_is_counted),
+		TEST(trees_share_a_total),
+		TEST(a_whiteout_of_nothing_counts_nowhere),
 		TEST(names_of_the_image_are_followed_past_the_limit),
 		TEST(no_room_to_watch_makes_the_tree_as_of_its_last_scan),
 		TEST(no_room_to_watch_an_added_file_loses_nothing),

@@ -155,13 +155,14 @@ static inline void settle(struct tree_world *tw)
 	assert_true(tree_is_settled(tw->tree));
 }
 
-static inline void tree_start(struct tree_world *tw, uint64_t max_files)
+static inline void tree_start_sharing(struct tree_world *tw, uint64_t max_files,
+				      struct tree_total *total)
 {
 	struct tree_options o = {
 		.upper = tw->w.upper,
 		.stack = world_stack(&tw->w),
 		.watcher = {test_watch, test_unwatch, tw},
-		.limits = {max_files, 1 << 20},
+		.limits = {max_files, 1 << 20, total},
 		.on_change = test_on_change,
 		.arg = tw,
 		.events_complete = true,
@@ -169,6 +170,11 @@ static inline void tree_start(struct tree_world *tw, uint64_t max_files)
 	};
 
 	assert_int_equal(tree_open(&o, &tw->tree), 0);
+}
+
+static inline void tree_start(struct tree_world *tw, uint64_t max_files)
+{
+	tree_start_sharing(tw, max_files, NULL);
 }
 
 /* Layers only: fill them, then tree_start(). */

@@ -123,6 +123,8 @@ static void get_metrics(struct http_request *request, struct api *api)
 	input.unresolved_cgroups = stats.unresolved_cgroups;
 	input.containers_refused = stats.containers_refused;
 	input.rescans = stats.rescans;
+	input.files = stats.files;
+	input.max_files_total = stats.max_files_total;
 	if (view_metrics(&input, openmetrics, &body)) {
 		http_reply_error(request, 503, "out of memory");
 		return;

@@ -137,6 +137,8 @@ void api_files(struct http_request *request, struct api *api)
 /* "ring_full, path": why the list may lack something. */
 static void add_reasons(const struct ledger_container *c, struct strbuf *out)
 {
+	struct tree_counts counts = {0};
+
 	for (int i = 0; i < LOSS_MAX; i++) {
 		if (c->incomplete & 1u << i)
 			strbuf_addf(out, "%s%s", out->len ? ", " : "", loss_reason_name(i));
@@ -147,8 +149,11 @@ static void add_reasons(const struct ledger_container *c, struct strbuf *out)
 		strbuf_addf(out, "%sno writable layer to read", out->len ? ", " : "");
 	else if (!tree_is_settled(c->tree))
 		strbuf_addf(out, "%sthe layer is being read", out->len ? ", " : "");
-	else if (!tree_is_complete(c->tree))
-		strbuf_addf(out, "%snot every file could be listed", out->len ? ", " : "");
+	if (c->tree)
+		tree_counts(c->tree, &counts);
+	if (counts.unlisted)
+		strbuf_addf(out, "%s%llu added files are not listed", out->len ? ", " : "",
+			    (unsigned long long)counts.unlisted);
 	if (c->limits)
 		strbuf_addf(out, "%s%s", out->len ? ", " : "", c->limits);
 }

@@ -38,6 +38,7 @@ struct config {
 	struct config_list runtime_root;       /* "docker=/data/docker" */
 	uint64_t max_containers;
 	uint64_t max_files;
+	uint64_t max_files_total;
 	uint64_t max_compare_bytes;
 	uint64_t max_series;
 	uint64_t dead_retention_ns;

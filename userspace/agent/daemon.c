@@ -35,6 +35,7 @@ struct engine_options daemon_engine_options(const struct agent *a)
 			},
 		.dead_retention_ns = c->dead_retention_ns,
 		.max_files = c->max_files,
+		.max_files_total = c->max_files_total,
 		.max_compare_bytes = c->max_compare_bytes,
 		.state_dir = c->state_dir,
 	};

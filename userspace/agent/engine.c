@@ -16,6 +16,7 @@
 #define DEFAULT_COALESCE_NS    (5 * NS_PER_MSEC)
 #define DEFAULT_RETENTION_NS   (300 * NS_PER_SEC)
 #define DEFAULT_MAX_FILES      200000
+#define DEFAULT_MAX_TOTAL      500000
 #define DEFAULT_MAX_COMPARE    (64ull << 20)
 #define DEFAULT_MAX_CONTAINERS 1024
 
@@ -27,6 +28,8 @@ static void set_defaults(struct engine_options *o)
 		o->dead_retention_ns = DEFAULT_RETENTION_NS;
 	if (!o->max_files)
 		o->max_files = DEFAULT_MAX_FILES;
+	if (!o->max_files_total)
+		o->max_files_total = DEFAULT_MAX_TOTAL;
 	if (!o->max_compare_bytes)
 		o->max_compare_bytes = DEFAULT_MAX_COMPARE;
 	if (!o->probe.max_containers)
@@ -97,6 +100,7 @@ int engine_open(const struct engine_options *options, struct strbuf *error, stru
 	e->epoll_fd = -1;
 	e->options = *options;
 	set_defaults(&e->options);
+	e->files.max = e->options.max_files_total;
 	e->stats.started_wall_ns = clock_wall_ns();
 	err = open_parts(e, error);
 	if (err) {
@@ -176,6 +180,8 @@ struct registry *engine_registry(const struct engine *e)
 void engine_stats(const struct engine *e, struct engine_stats *ret)
 {
 	*ret = e->stats;
+	ret->files = e->files.used;
+	ret->max_files_total = e->files.max;
 }
 
 void engine_reconfigure(struct engine *e, const struct engine_options *options)
@@ -183,7 +189,9 @@ void engine_reconfigure(struct engine *e, const struct engine_options *options)
 	e->options.dead_retention_ns = options->dead_retention_ns;
 	e->options.max_files = options->max_files;
 	e->options.max_compare_bytes = options->max_compare_bytes;
+	e->options.max_files_total = options->max_files_total;
 	set_defaults(&e->options);
+	e->files.max = e->options.max_files_total;
 }
 
 /* --- subscribers --- */

@@ -26,6 +26,7 @@ struct engine_options {
 	bool no_discovery;	    /* only containers given to engine_add_own (driftwatch run) */
 	uint64_t dead_retention_ns; /* how long removed containers stay; 0: 5 minutes */
 	uint64_t max_files;	    /* per container; 0: 200000 */
+	uint64_t max_files_total;   /* of all containers; 0: 500000 */
 	uint64_t max_compare_bytes; /* 0: 64 MiB */
 	uint64_t coalesce_ns;	    /* wait after the first record before handling; 0: 5 ms */
 	const char *state_dir;	    /* ledger saved here; NULL: not at all */
@@ -87,7 +88,8 @@ struct engine_stats {
 	uint64_t rescans[LOSS_MAX]; /* of all containers, removed ones included */
 	uint64_t verifications, mismatches;
 	uint64_t unresolved_cgroups;
-	uint64_t containers_refused; /* no free slot */
+	uint64_t containers_refused;	 /* no free slot */
+	uint64_t files, max_files_total; /* entries listed, and the most there may be */
 	uint64_t events;
 	uint64_t started_wall_ns;
 };

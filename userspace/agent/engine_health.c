@@ -97,6 +97,8 @@ static int look_after(struct ledger_container *c, void *arg)
 		t->rescan_due_ns = now;
 	if (t->rescan_due_ns && t->rescan_due_ns <= now)
 		start_rescan(t, now);
+	if (c->tree && !t->work_due_ns && tree_could_list_more(c->tree))
+		t->work_due_ns = now; /* another container made room */
 	heal(t);
 	return 0;
 }

@@ -145,6 +145,7 @@ struct subscriber {
 
 struct engine {
 	struct engine_options options;
+	struct tree_total files; /* listed, of all containers */
 	struct probe *probe;
 	struct registry *registry;
 	struct ledger *ledger;

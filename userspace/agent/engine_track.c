@@ -158,7 +158,7 @@ static void open_tree(struct engine *e, struct track *t)
 			.upper = o->upper,
 			.stack = stack,
 			.watcher = {.watch = watch, .unwatch = unwatch, .arg = t},
-			.limits = {e->options.max_files, e->options.max_compare_bytes},
+			.limits = {e->options.max_files, e->options.max_compare_bytes, &e->files},
 			.on_change = engine_on_tree_change,
 			.arg = t,
 			.fs_type = fs_type,

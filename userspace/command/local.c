@@ -176,6 +176,8 @@ int local_metrics(struct engine *engine, struct strbuf *out)
 	input.unresolved_cgroups = stats.unresolved_cgroups;
 	input.containers_refused = stats.containers_refused;
 	input.rescans = stats.rescans;
+	input.files = stats.files;
+	input.max_files_total = stats.max_files_total;
 	input.reload_wall_ns = stats.started_wall_ns;
 	err = view_metrics(&input, false, out);
 	return err ? command_fail(err, "cannot compose the metrics") : EXIT_CODE_OK;

@@ -5,6 +5,7 @@
 #include "command/output.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,6 +27,7 @@ void output_warn_incomplete(const json_t *answer)
 {
 	const json_t *reasons = value_at(answer, "incomplete_reasons");
 	const char *limits = value_string(answer, "limits");
+	uint64_t unlisted = 0;
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 	json_t *reason;
 	size_t i;
@@ -36,6 +38,11 @@ void output_warn_incomplete(const json_t *answer)
 		if (json_is_string(reason))
 			strbuf_addf(&why, "%s%s", why.len ? ", " : "", json_string_value(reason));
 	}
+	if (value_number(answer, "unlisted", &unlisted) && unlisted)
+		strbuf_addf(&why,
+			    "; %" PRIu64 " added files are counted but not listed "
+			    "(--max-files, --max-files-total)",
+			    unlisted);
 	if (limits)
 		strbuf_addf(&why, "%s%s", why.len ? "; " : "", limits);
 	log_warning("this list may lack something%s%s", why.len ? ": " : "", strbuf_str(&why));

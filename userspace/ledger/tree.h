@@ -79,9 +79,20 @@ struct tree_change {
 };
 typedef void (*tree_change_fn)(const struct tree_change *change, void *arg);
 
+/* Nodes of all trees that share it. */
+struct tree_total {
+	uint64_t max; /* 0: none */
+	uint64_t used;
+};
+
+/*
+ * Past a maximum of files the counts stay exact and names are unlisted. Directories and
+ * names of the image, which verdicts hang on, are kept up to twice as many.
+ */
 struct tree_limits {
-	uint64_t max_files;	    /* nodes kept; past it counts stay exact, names are unlisted */
+	uint64_t max_files;	    /* nodes kept; 0: any number */
 	uint64_t max_compare_bytes; /* per file, for touched and tampered */
+	struct tree_total *total;   /* outlives the tree; NULL: none */
 };
 
 struct tree_options {
@@ -116,6 +127,9 @@ void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, uns
 
 /* Queue a re-read of everything beneath the root, or of one directory node. */
 void tree_rescan(struct tree *t);
+
+/* Names were left out, and many nodes have gone since: tree_work() plans a rescan. */
+bool tree_could_list_more(const struct tree *t);
 
 /*
  * Work on the queue for at most @budget_ns (0: until it is empty or only delayed

@@ -35,14 +35,28 @@ static int look_below(const struct tree_node *parent, const char *name, struct n
 	return 0;
 }
 
+static bool is_below(uint64_t used, uint64_t max)
+{
+	return !max || used < max;
+}
+
 /* Past the limit a container can make names, but not memory. */
 static bool is_admitted(const struct tree *t, const struct new_entry *e)
 {
-	uint64_t max = t->limits.max_files;
-	bool is_optional = !S_ISDIR(e->st.mode) && !e->has_lower;
-
+	const struct tree_total *total = t->limits.total;
 	/* Without directories and names of the image, verdicts would be lost, not just names. */
-	return !max || t->nodes < max || (!is_optional && t->nodes / 2 < max);
+	unsigned shift = S_ISDIR(e->st.mode) || e->has_lower ? 1 : 0;
+
+	return is_below(t->nodes >> shift, t->limits.max_files) &&
+	       (!total || is_below(total->used >> shift, total->max));
+}
+
+/* An entry for which there is no node. A whiteout of nothing is nothing. */
+static void leave_out(struct tree_reader *r, const struct new_entry *e)
+{
+	bool is_whiteout = S_ISCHR(e->st.mode) && !e->st.rdev && !e->has_lower;
+
+	r->unlisted += !is_whiteout;
 }
 
 static int set_kind(struct tree *t, struct tree_node *n, const struct new_entry *e)
@@ -174,7 +188,7 @@ int tree_entry_new(struct tree *t, struct tree_reader *r, const char *name,
 	if (err)
 		return err;
 	if (!is_admitted(t, &e)) {
-		r->unlisted++;
+		leave_out(r, &e);
 		return 0;
 	}
 	n = node_new(t, r->node, name);

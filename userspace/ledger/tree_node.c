@@ -14,6 +14,13 @@
 
 #define SLOTS_MIN 4
 
+static void count_node(struct tree *t, int by)
+{
+	t->nodes += (uint64_t)by;
+	if (t->limits.total)
+		t->limits.total->used += (uint64_t)by;
+}
+
 struct tree_node *node_new(struct tree *t, struct tree_node *parent, const char *name)
 {
 	size_t len = strlen(name);
@@ -28,7 +35,7 @@ struct tree_node *node_new(struct tree *t, struct tree_node *parent, const char 
 	n->name_len = (uint8_t)len;
 	n->hash = (uint32_t)beneath_hash(t->key, name, len);
 	n->parent = parent;
-	t->nodes++;
+	count_node(t, 1);
 	return n;
 }
 
@@ -70,7 +77,7 @@ void node_free(struct tree *t, struct tree_node *n)
 	index_remove(t, n);
 	node_unlink(n);
 	node_free_dir(t, n);
-	t->nodes--;
+	count_node(t, -1);
 	free(n);
 }
 

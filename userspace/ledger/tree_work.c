@@ -84,13 +84,26 @@ static bool limbo_is_overdue(const struct tree *t)
 	return t->limbo.first && clock_mono_ns() - t->limbo.first->queued_ns > TREE_FRESH_NS;
 }
 
+static bool has_room(uint64_t used, uint64_t max)
+{
+	return !max || used < max - max / 8;
+}
+
+bool tree_could_list_more(const struct tree *t)
+{
+	const struct tree_total *total = t->limits.total;
+
+	return t->unlisted && !t->is_gone && has_room(t->nodes, t->limits.max_files) &&
+	       (!total || has_room(total->used, total->max));
+}
+
 /*
  * Rescans that nobody else asks for: of what could not be watched, at most a tenth of
  * the time; and of names without a node, once many nodes have gone.
  */
 static void plan_rescan(struct tree *t)
 {
-	uint64_t now_ns = clock_mono_ns(), max = t->limits.max_files, took_ns;
+	uint64_t now_ns = clock_mono_ns(), took_ns;
 
 	if (t->relist_ns || t->rescan_left || t->initial_left)
 		return;
@@ -98,7 +111,7 @@ static void plan_rescan(struct tree *t)
 		took_ns = t->rescan_begun_ns ? now_ns - t->rescan_begun_ns : 0;
 		t->relist_ns = now_ns + TREE_UNWATCHED_NS + 10 * took_ns;
 		t->rescan_begun_ns = 0;
-	} else if (t->unlisted && t->nodes < max - max / 8) {
+	} else if (tree_could_list_more(t)) {
 		t->relist_ns = now_ns + TREE_RELIST_NS;
 	}
 }

@@ -85,6 +85,12 @@ static void emit_truncated(struct metrics *m, const struct scraped_container *s)
 		metrics_u64(m, &s->labels, s->counts.unlisted != 0);
 }
 
+static void emit_unlisted(struct metrics *m, const struct scraped_container *s)
+{
+	if (s->c->tree)
+		metrics_u64(m, &s->labels, s->counts.unlisted);
+}
+
 static void emit_targets(struct metrics *m, const struct scraped_container *s,
 			 const __u64 numbers[DW_TARGET_MAX])
 {
@@ -179,6 +185,8 @@ static const struct container_family {
 	 "0 while something was lost and has not been read again"},
 	{"driftwatch_container_truncated", METRIC_GAUGE, emit_truncated,
 	 "1 when the list of files has met its bound: names are missing then"},
+	{"driftwatch_container_unlisted_files", METRIC_GAUGE, emit_unlisted,
+	 "Added files that are counted but not listed, for want of room"},
 	{"driftwatch_container_drift_files", METRIC_GAUGE, emit_drift_files,
 	 "Files in the writable layer that differ from the image"},
 	{"driftwatch_container_drift_bytes", METRIC_GAUGE, emit_drift_bytes,

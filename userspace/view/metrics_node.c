@@ -209,6 +209,12 @@ static void add_ledger(struct metrics *m, const struct scrape *scrape)
 	metrics_family(m, "driftwatch_ledger_mismatch", METRIC_COUNTER,
 		       "Differences that those comparisons found");
 	metrics_u64(m, NULL, input->mismatches);
+	metrics_family(m, "driftwatch_ledger_entries", METRIC_GAUGE,
+		       "Entries of layers that are listed, of all containers");
+	metrics_u64(m, NULL, input->files);
+	metrics_family(m, "driftwatch_ledger_capacity", METRIC_GAUGE,
+		       "Entries there is room for (--max-files-total)");
+	metrics_u64(m, NULL, input->max_files_total);
 	metrics_family(m, "driftwatch_containers_refused", METRIC_COUNTER,
 		       "Containers without counters, for want of a free slot");
 	metrics_u64(m, NULL, input->containers_refused);

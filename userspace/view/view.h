@@ -58,6 +58,7 @@ struct view_metrics_input {
 	const struct registry *registry; /* NULL: none */
 	const char *version, *revision;
 	uint64_t verifications, mismatches, unresolved_cgroups, containers_refused;
+	uint64_t files, max_files_total; /* listed, of all containers; how many may be */
 	const uint64_t *
 		rescans; /* LOSS_MAX numbers, of all containers, forgotten ones included; or NULL */
 	size_t max_series; /* 0: 200000 */
