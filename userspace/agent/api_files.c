@@ -116,7 +116,7 @@ void api_files(struct http_request *request, struct api *api)
 	if (!c)
 		return;
 	engine_refresh_counters(api->engine, c);
-	engine_refresh_files(api->engine, c);
+	engine_fold_files(api->engine);
 	a = calloc(1, sizeof(*a));
 	if (!a || view_file_list_read(c, &options, &a->list)) {
 		if (a)

@@ -64,8 +64,8 @@ bool engine_settle_container(struct engine *e, struct ledger_container *c, int t
 /* Bring counters (and per-file counts) of one or (NULL) all containers up to date. */
 void engine_refresh_counters(struct engine *e, struct ledger_container *c);
 
-/* Fold the kernel's per-file counts into @c's tree nodes; then tree_node_info is current. */
-void engine_refresh_files(struct engine *e, struct ledger_container *c);
+/* Fold the kernel's per-file counts into the trees' nodes; then tree_node_info is current. */
+void engine_fold_files(struct engine *e);
 
 struct ledger *engine_ledger(const struct engine *e);
 struct probe *engine_probe(const struct engine *e);	  /* NULL with no_probe */

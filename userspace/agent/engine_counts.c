@@ -234,12 +234,6 @@ void engine_adopt_files(struct engine *e, const struct track *t)
 		engine_drain_files(e);
 }
 
-void engine_refresh_files(struct engine *e, struct ledger_container *c)
-{
-	(void)c; /* one pass over the kernel's map serves all */
-	engine_fold_files(e);
-}
-
 void engine_emit_bursts(struct engine *e)
 {
 	if (engine_has_raw_subscriber(e))

@@ -243,7 +243,6 @@ void engine_expire(struct engine *e, uint64_t now_ns);
 enum dw_op engine_derive_op(const struct queued_change *change, unsigned explained_ops);
 
 /* engine_counts.c */
-void engine_fold_files(struct engine *e);
 void engine_drain_files(struct engine *e);
 void engine_emit_bursts(struct engine *e);
 void engine_adopt_files(struct engine *e, const struct track *t); /* after its first scan */

@@ -161,7 +161,6 @@ static int exit_code_of(enum daemon_failure failure)
 
 int command_agent(struct global_options *options, int argc, char **argv)
 {
-	static const struct argp_child children[] = {{&global_argp, 0, NULL, 0}, {0}};
 	struct argp_option settings[MAX_OPTIONS] = {{0}};
 	const struct argp argp = {
 		.options = settings,
@@ -171,7 +170,7 @@ int command_agent(struct global_options *options, int argc, char **argv)
 		       "Settings may also stand in a JSON file, by the names of these options "
 		       "with _ for - and dot; options win. SIGHUP reads the file again, SIGUSR2 "
 		       "writes a summary to the log, SIGTERM and SIGINT stop.",
-		.children = children,
+		.children = global_children,
 	};
 	struct arguments args = {.options = options};
 	struct config config = {0};

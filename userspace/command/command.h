@@ -55,6 +55,10 @@ struct global_options {
 /* Parses the options above; its input is a struct global_options. */
 extern const struct argp global_argp;
 
+/* For a command that has no options or operands of its own; its input is the same struct. */
+extern const struct argp_child global_children[];
+error_t global_parse_no_operand(int key, char *arg, struct argp_state *state);
+
 /* The defaults, with HOST_ROOT of the environment. */
 void global_options_init(struct global_options *ret);
 

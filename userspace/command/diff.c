@@ -128,7 +128,6 @@ static int run(const struct diff_arguments *args)
 
 int command_diff(struct global_options *options, int argc, char **argv)
 {
-	static const struct argp_child children[] = {{&global_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
 		.options = options_of_diff,
 		.parser = parse_argument,
@@ -139,7 +138,7 @@ int command_diff(struct global_options *options, int argc, char **argv)
 		       "Paths are printed raw, and escaped only on a terminal; use -0 for names "
 		       "that may hold newlines. The exit status is 0 also when there is drift, "
 		       "unless --exit-code is given.\n\nFormats: text.",
-		.children = children,
+		.children = global_children,
 	};
 	static const char *const formats[] = {"text", NULL};
 	struct diff_arguments args = {.options = options};

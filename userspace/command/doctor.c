@@ -9,32 +9,16 @@
 
 #include "command/output.h"
 
-static error_t parse_argument(int key, char *arg, struct argp_state *state)
-{
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = state->input;
-		break;
-	case ARGP_KEY_ARG:
-		argp_error(state, "doctor takes no operand ('%s')", arg);
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-	return 0;
-}
-
 int command_doctor(struct global_options *options, int argc, char **argv)
 {
-	static const struct argp_child children[] = {{&global_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
-		.parser = parse_argument,
+		.parser = global_parse_no_operand,
 		.doc = "Check what can be seen on this machine: kernel, hooks, runtimes, storage.\v"
 		       "With an agent it tells what the agent sees; without one it loads the "
 		       "kernel side briefly. Every finding says what to do about it.\n\n"
 		       "Exit status: 0 when driftwatch works here, 4 when a permission is missing, "
 		       "5 when the kernel lacks a feature.\n\nFormats: text, json.",
-		.children = children,
+		.children = global_children,
 	};
 	static const char *const formats[] = {"text", "json", NULL};
 	json_t *report;

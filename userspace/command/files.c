@@ -173,7 +173,6 @@ static int run(const struct files_arguments *args, int format)
 
 int command_files(struct global_options *options, int argc, char **argv)
 {
-	static const struct argp_child children[] = {{&global_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
 		.options = options_of_files,
 		.parser = parse_argument,
@@ -184,7 +183,7 @@ int command_files(struct global_options *options, int argc, char **argv)
 		       "CHG is A (added), C (changed) or D (deleted), and x for an executable "
 		       "file. BY is the process that changed it last.\n\n"
 		       "Formats: text, json, csv.",
-		.children = children,
+		.children = global_children,
 	};
 	static const char *const formats[] = {"text", "json", "csv", NULL};
 	struct files_arguments args = {.options = options};

@@ -112,6 +112,22 @@ static error_t parse_global(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp global_argp = {.options = global_options, .parser = parse_global};
+const struct argp_child global_children[] = {{&global_argp, 0, NULL, 0}, {0}};
+
+error_t global_parse_no_operand(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = state->input;
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "this command takes no operand ('%s')", arg);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
 
 void global_options_init(struct global_options *ret)
 {

@@ -6,31 +6,15 @@
 
 #include "command/session.h"
 
-static error_t parse_argument(int key, char *arg, struct argp_state *state)
-{
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = state->input;
-		break;
-	case ARGP_KEY_ARG:
-		argp_error(state, "metrics takes no operand ('%s')", arg);
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-	return 0;
-}
-
 int command_metrics(struct global_options *options, int argc, char **argv)
 {
-	static const struct argp_child children[] = {{&global_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
-		.parser = parse_argument,
+		.parser = global_parse_no_operand,
 		.doc = "Print one Prometheus scrape, in text format 0.0.4.\v"
 		       "With an agent these are its counters. Without one, counters start at 0 "
 		       "with this command; start the agent to have counters that last.\n\n"
 		       "Formats: text.",
-		.children = children,
+		.children = global_children,
 	};
 	static const char *const formats[] = {"text", NULL};
 	auto_strbuf struct strbuf scrape = STRBUF_INIT;

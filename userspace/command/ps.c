@@ -72,7 +72,6 @@ static int print(const struct ps_arguments *args, const json_t *answer, int form
 
 int command_ps(struct global_options *options, int argc, char **argv)
 {
-	static const struct argp_child children[] = {{&global_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
 		.options = options_of_ps,
 		.parser = parse_argument,
@@ -80,7 +79,7 @@ int command_ps(struct global_options *options, int argc, char **argv)
 		       "A, C and D count the paths added, changed and deleted in the container's "
 		       "writable layer, as driftwatch diff lists them. COMPLETE says whether that "
 		       "list can be relied on.\n\nFormats: text, wide, json, csv.",
-		.children = children,
+		.children = global_children,
 	};
 	static const char *const formats[] = {"text", "wide", "json", "csv", NULL};
 	struct ps_arguments args = {.options = options};

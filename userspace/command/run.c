@@ -220,7 +220,6 @@ static int run(struct run_arguments *args, enum run_format format)
 
 int command_run(struct global_options *options, int argc, char **argv)
 {
-	static const struct argp_child children[] = {{&global_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
 		.options = options_of_run,
 		.parser = parse_argument,
@@ -241,7 +240,7 @@ int command_run(struct global_options *options, int argc, char **argv)
 		       "itself failed, 126 when CMD cannot be executed, 127 when it is not "
 		       "found; 2 wrong usage.\n\n"
 		       "Formats: text, json.",
-		.children = children,
+		.children = global_children,
 	};
 	static const char *const formats[] = {"text", "json", NULL};
 	struct run_arguments args = {.options = options};

@@ -212,7 +212,7 @@ int run_watch_follow(struct run_watch *w, struct sandbox *sandbox, struct sandbo
 	if (!engine_settle_container(w->engine, w->container, LAST_READ_MS))
 		log_warning("the layer could not be read to its end in time");
 	engine_refresh_counters(w->engine, w->container);
-	engine_refresh_files(w->engine, w->container);
+	engine_fold_files(w->engine);
 	return 0;
 }
 

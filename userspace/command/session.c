@@ -186,7 +186,7 @@ int session_files(struct session *s, const char *reference,
 		if (code != EXIT_CODE_OK)
 			return code;
 		engine_refresh_counters(s->engine, c);
-		engine_refresh_files(s->engine, c);
+		engine_fold_files(s->engine);
 		view.probe = engine_probe(s->engine);
 		return own_answer(view_files(engine_ledger(s->engine), c, &view), ret);
 	}

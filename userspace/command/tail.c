@@ -257,7 +257,6 @@ static int follow(struct tail_arguments *args, bool json)
 
 int command_tail(struct global_options *options, int argc, char **argv)
 {
-	static const struct argp_child children[] = {{&global_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
 		.options = options_of_tail,
 		.parser = parse_argument,
@@ -270,7 +269,7 @@ int command_tail(struct global_options *options, int argc, char **argv)
 		       "operation that was derived from the layer, not seen by a hook.\n\n"
 		       "Ends with status 0 on Ctrl-C, SIGTERM, -n and --duration.\n\n"
 		       "Formats: text, json.",
-		.children = children,
+		.children = global_children,
 	};
 	static const char *const formats[] = {"text", "json", NULL};
 	struct tail_arguments args = {.options = options};

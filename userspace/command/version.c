@@ -24,11 +24,10 @@ static error_t parse_argument(int key, char *arg, struct argp_state *state)
 
 int command_version(struct global_options *options, int argc, char **argv)
 {
-	static const struct argp_child children[] = {{&global_argp, 0, NULL, 0}, {0}};
 	static const struct argp argp = {
 		.parser = parse_argument,
 		.doc = "Print the version of driftwatch.\vFormats: text, json.",
-		.children = children,
+		.children = global_children,
 	};
 	static const char *const formats[] = {"text", "json", NULL};
 	const char *revision = version_revision();

@@ -150,18 +150,6 @@ struct ledger_container *ledger_find_id(const struct ledger *l, const char *id)
 	return e ? &e->c : NULL;
 }
 
-struct ledger_container *ledger_find_slot(const struct ledger *l, dw_container_t slot)
-{
-	struct entry *e, *next;
-
-	if (!slot)
-		return NULL;
-	HASH_ITER (hh, l->entries, e, next)
-		if (e->c.slot == slot)
-			return &e->c;
-	return NULL;
-}
-
 size_t ledger_count(const struct ledger *l)
 {
 	return HASH_COUNT(l->entries);

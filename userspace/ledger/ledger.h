@@ -68,7 +68,6 @@ int ledger_update(struct ledger_container *c, const struct container *meta);
 void ledger_remove(struct ledger *l, struct ledger_container *c);
 
 struct ledger_container *ledger_find_id(const struct ledger *l, const char *id);
-struct ledger_container *ledger_find_slot(const struct ledger *l, dw_container_t slot);
 
 size_t ledger_count(const struct ledger *l);
 
