@@ -30,7 +30,7 @@ packages_bench=("${packages_build[@]}"
 # To boot kernels in virtual machines (scripts/vmtest).
 # shellcheck disable=SC2034
 packages_vm=("${packages_build[@]}"
-	qemu-system-x86 busybox-static e2fsprogs python3 lz4 zstd xz-utils tar)
+	gcc-aarch64-linux-gnu qemu-system-x86 qemu-system-arm busybox-static e2fsprogs python3 lz4 zstd xz-utils tar)
 
 # Print those of the given packages that are not installed.
 packages_missing() {

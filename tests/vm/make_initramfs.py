@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""make_initramfs.py KERNEL_DIR INIT OUT MODULE...: busybox, INIT and kernel modules, as a cpio.
+"""make_initramfs.py KERNEL_DIR BUSYBOX INIT OUT MODULE...: busybox, INIT and modules, as a cpio.
 
 Neither cpio nor depmod nor root is needed: the archive is written here (the newc
 format), and modules say themselves what they depend on. /modules/order lists them
@@ -12,8 +12,6 @@ import os
 import re
 import stat
 import sys
-
-BUSYBOX = "/bin/busybox"
 
 
 class Archive:
@@ -75,7 +73,7 @@ class Modules:
         return found
 
 
-def main(kernel_dir, init, out, *names):
+def main(kernel_dir, busybox, init, out, *names):
     modules = Modules(kernel_dir).closure(names)
     with open(out, "wb") as file:
         archive = Archive(file)
@@ -83,7 +81,7 @@ def main(kernel_dir, init, out, *names):
             archive.directory(name)
         archive.character_device("dev/console", 5, 1)
         archive.regular("init", read(init), 0o755)
-        archive.regular("bin/busybox", read(BUSYBOX), 0o755)
+        archive.regular("bin/busybox", read(busybox), 0o755)
         for name, content in modules.items():
             archive.regular(f"modules/{name}.ko", content)
         order = "".join(f"{name}.ko\n" for name in modules)

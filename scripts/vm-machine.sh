@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What differs between the machines that scripts/vmtest emulates: QEMU's arguments and the
+# programs on the disk. Sourced by it, from the top of the tree.
+
+boot_seconds=600 # for one VM with all tiers; about 40 s on an idle machine
+
+# In place of this machine's programs below @root, those of arm64, built when need be.
+vm_translate_to_arm64() { # root
+	local sysroot build=build/arm64 cross=aarch64-linux-gnu-
+	sysroot=$(scripts/cross-sysroot arm64) &&
+		make -j2 BUILD="$build" ARCH=arm64 CROSS_COMPILE=$cross SYSROOT="$sysroot" \
+			> "${1%/*}/build.log" &&
+		${cross}gcc --sysroot="$sysroot" -static -O2 -std=gnu17 -D_GNU_SOURCE \
+			-Wno-unused-result -o "$1/container/bin/ops" tests/e2e/ops/*.c -lpthread &&
+		install -m 755 "$build/driftwatch" "$1/bin/driftwatch" &&
+		cp "$sysroot/bin/busybox" "$1/bin/busybox" &&
+		cp "$sysroot/bin/busybox" "$1/container/bin/busybox" || return 1
+	# Every library there is, rather than following who needs whom.
+	rm -rf "${1:?}"/{lib,lib64,usr/lib}
+	mkdir -p "$1/lib/aarch64-linux-gnu" &&
+		cp "$sysroot"/lib/aarch64-linux-gnu/*.so.[0-9]* "$1/lib/aarch64-linux-gnu/" &&
+		cp -L "$sysroot"/lib/ld-linux-aarch64.so.1 "$1/lib/"
+}
+
+# Run a machine of @arch on what is in @dir, disk and initramfs; its console is left there.
+vm_qemu() { # arch dir kernel kernel-arguments qemu-arguments...
+	local program=qemu-system-x86_64 console=ttyS0 arguments
+	# qemu64 boots in half the time that cpu max takes.
+	local machine=(-M q35 -cpu qemu64)
+	if [[ $1 == arm64 ]]; then
+		program=qemu-system-aarch64 console=ttyAMA0
+		machine=(-M virt -cpu "max,pauth-impdef=on")
+	fi
+	arguments="console=$console quiet loglevel=4 panic=-1 nokaslr mitigations=off tsc=reliable
+		no_timer_check rdinit=/init $4"
+	nice -n 5 timeout "$boot_seconds" "$program" "${machine[@]}" \
+		-accel tcg,thread=multi,tb-size=512 -smp 2 -m 1024 -nodefaults -no-user-config \
+		-display none -no-reboot -serial "file:$2/console" \
+		-drive "if=virtio,format=raw,file=$2/disk,cache=unsafe" \
+		-kernel "$3" -initrd "$2/initramfs" -append "${arguments//[$'\t\n']/ }" "${@:5}"
+}
