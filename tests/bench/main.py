@@ -27,7 +27,7 @@ def parse():
                         help="of " + ", ".join(sections.NAMES))
     parser.add_argument("--works", metavar="NAME,...",
                         help="of the part micro: only these operations")
-    parser.add_argument("--seconds", type=float, metavar="N", help="for the part micro")
+    parser.add_argument("--seconds", type=float, metavar="N", help="for the measurements of each part")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
     parser.add_argument("--readme", action="store_true",
                         help="measure nothing: put the last result's table into README.md")

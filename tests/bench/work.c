@@ -57,12 +57,17 @@ static void die(const char *what)
 	exit(1);
 }
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* --- operations: each does one, and returns whether it did --- */
@@ -331,22 +336,28 @@ static double run_chunk(const struct work *work)
 static void run(const struct work *work, unsigned ms)
 {
 	static double chunks[MAX_CHUNKS];
-	uint64_t start, end;
+	uint64_t start, end, cpu;
 	unsigned n = 0;
 
 	w.operations = w.failed = 0;
 	if (work->operation == do_append && ftruncate(w.append, 0))
 		w.failed++;
 	run_chunk(work); /* warms the caches, and is not counted */
+	w.operations = 0;
+	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	start = now_ns();
 	end = start + ms * 1000000ull;
 	do {
 		chunks[n++] = run_chunk(work);
 	} while (n < MAX_CHUNKS && now_ns() < end);
+	end = now_ns();
+	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	qsort(chunks, n, sizeof(chunks[0]), compare);
-	printf("{\"p10\":%.2f,\"median\":%.2f,\"chunks\":%u,\"operations\":%llu,\"failed\":%llu}\n",
+	printf("{\"p10\":%.2f,\"median\":%.2f,\"chunks\":%u,\"operations\":%llu,\"failed\":%llu,"
+	       "\"wall_ns\":%llu,\"cpu_ns\":%llu}\n",
 	       chunks[n / 10], chunks[n / 2], n, (unsigned long long)w.operations,
-	       (unsigned long long)w.failed);
+	       (unsigned long long)w.failed, (unsigned long long)(end - start),
+	       (unsigned long long)cpu);
 }
 
 static const struct work *find(const char *name)

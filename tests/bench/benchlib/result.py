@@ -32,10 +32,11 @@ class Result:
             "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "kernel": platform.release(), "processor": processor(), "cpus": os.cpu_count(),
             "driftwatch": revision(), "disturbed": others, "quick": quick,
-            "problems": [], "variables": self.variables,
+            "problems": [], "variables": self.variables, "series": {},
         }
 
-    def set(self, name, figure, unit=None, limit=None, least=None, resolution=None):
+    def set(self, name, figure, unit=None, limit=None, base=0.0, least=None,
+            resolution=None):
         """Note a figure (or a plain number), judged if there is a limit. None: not measured."""
         if figure is None:
             return
@@ -45,10 +46,15 @@ class Result:
         if unit:
             entry["unit"] = unit
         if limit is not None:
-            entry.update(goal=f"<= {limit}", verdict=stats.at_most(figure, limit, resolution))
+            entry.update(goal=f"<= {limit}", verdict=stats.at_most(figure, limit, base, resolution))
         if least is not None:
             entry.update(goal=f">= {least}", verdict=stats.at_least(figure, least))
         self.variables[name] = entry
+
+    def point(self, series, n, **values):
+        """A point of a picture: values by how many there are of something."""
+        entry = {"n": n, **{name: stats.finite(value) for name, value in values.items()}}
+        self.data["series"].setdefault(series, []).append(entry)
 
     def problem(self, text):
         """A part that could not be measured, and why."""

@@ -38,7 +38,7 @@ class Stage:
 
     def _set_up(self):
         command("truncate", "-s", f"{IMAGE_MIB}M", self.image)
-        command("mkfs.ext4", "-q", "-F", "-N", "600000", "-E",
+        command("mkfs.ext4", "-q", "-F", "-N", "1400000", "-E",
                 "lazy_itable_init=0,lazy_journal_init=0", self.image)
         os.mkdir(self.path("fs"))
         self.mount("-o", "loop", self.image, self.path("fs"))

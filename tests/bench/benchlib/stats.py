@@ -102,26 +102,28 @@ def quotient_of_medians(above, below, rounds=600):
     return Figure(value, spread, min(len(above), len(below)))
 
 
-def at_most(value, limit, resolution=None):
-    """Whether a figure stays within its limit; resolution: the spread it needs at least."""
-    if value is None:
+def at_most(value, limit, base=0.0, resolution=None):
+    """Whether a figure stays within its limit.
+
+    base is what the limit leaves room from: 1 for "the bare cost times 1.1". Where the
+    figure's interval holds the limit, it counts only if the spread is at most half of that
+    room. resolution: a spread that is needed in any case.
+    """
+    if value is None or not math.isfinite(value.value):
         return UNRESOLVED
     if resolution is not None and value.spread > resolution:
         return UNRESOLVED
-    if value.value - value.spread > limit:
-        return MISS
-    if value.value + value.spread <= limit:
-        return PASS
-    if value.value <= limit:
-        return PASS if value.spread <= limit * 0.1 else UNRESOLVED
-    return MISS if value.spread <= limit * 0.1 else UNRESOLVED
+    straddles = value.value - value.spread <= limit < value.value + value.spread
+    if straddles and value.spread > (limit - base) / 2:
+        return UNRESOLVED
+    return PASS if value.value <= limit else MISS
 
 
 def at_least(value, limit):
-    """Whether a figure reaches its limit."""
-    if value is None or math.isinf(value.spread):
+    """Whether a figure reaches its limit; where its interval holds it, as far as 20 %."""
+    if value is None or not math.isfinite(value.value):
         return UNRESOLVED
-    if value.value >= limit:
-        return PASS if value.value - value.spread >= limit or value.spread <= limit * 0.1 \
-            else UNRESOLVED
-    return MISS
+    straddles = value.value - value.spread < limit <= value.value + value.spread
+    if straddles and value.spread > limit * 0.2:
+        return UNRESOLVED
+    return PASS if value.value >= limit else MISS

@@ -51,14 +51,12 @@ def spread(entry, scale):
 
 
 MICRO = [
-    ("getppid", "getppid(), which writes nothing", "2 %; 1.1 x empty"),
-    ("stat", "stat() of a layer's file", "2 %; 1.1 x empty"),
-    ("layer", "write of 1 byte to a layer's file", "10 %; 25 %, 2 x empty"),
-    ("layer64", "the same, 64 files in turn", "10 %; 2 x empty"),
-    ("layer_many", "the same, 100,000 files in turn", "20 %"),
-    ("host", "the same, host's file, not watched", "7 %; 2 x empty"),
-    ("volume", "the same, a volume's file", "7 %"),
-    ("append", "append of 1 byte to a layer's file", ""),
+    ("getppid", "a call that writes nothing: getppid()", "2 %; 1.1 x empty"),
+    ("layer", "1-byte write to a file of a layer", "10 %; 25 %, 2 x empty"),
+    ("layer64", "  64 files in turn", "10 %; 2 x empty"),
+    ("layer_many", "  100,000 files in turn", "20 %"),
+    ("host", "1-byte write to the host's ext4, not watched", "7 %; 2 x empty"),
+    ("volume", "  by a container, to its volume", "7 %; 2 x empty"),
 ]
 
 
@@ -83,21 +81,90 @@ def results(v, fs, syscall):
     return "; ".join(both) if len(set(both)) > 1 else "".join(both[:1])
 
 
-PEERS = [("sensor", "a general syscall sensor (ours, a stand-in)", 2.5)]
+PEERS = [
+    ("bpftrace", "bpftrace, a map by cgroup and fd", "5 x"),
+    ("sensor", "general syscall sensor (our stand-in)", "2.5 x"),
+    ("inotifywait", "inotifywait -m -r", "3 x"),
+    ("strace", "strace -f", "100 x"),
+    ("fatrace", "fatrace -f W", ""),
+]
 
 
 def peer_rows(v):
-    for peer, what, least in PEERS:
+    for peer, what, goal in PEERS:
         fs, syscall = f"peer.{peer}.ours_fs", f"peer.{peer}.ours_syscall"
         if not v.get(fs):
             continue
-        yield [what + " adds", "", v.times(fs), "", v.times(syscall), f"{least} x ours",
-               results(v, [fs], [syscall])]
+        adds = v.percent(f"peer.{peer}.layer" if peer != "sensor" else "micro.layer.sensor")
+        yield [f"{what}: adds; / ours", adds, v.times(fs), "", v.times(syscall),
+               goal and f"{goal} ours", results(v, [fs], [syscall])]
+
+
+MACRO = [
+    ("create", "create + write + close + unlink"),
+    ("tar", "tar -x of 10,000 small files"),
+    ("dpkg", "dpkg -i of 400 files"),
+    ("compile", "a compile of 4 C files"),
+]
+
+
+def macro_rows(v):
+    for job, what in MACRO:
+        wall, cpu = f"macro.{job}.ours_fs.wall", f"macro.{job}.ours_fs.cpu"
+        if v.get(wall):
+            yield [f"{what}: wall, CPU", "", f"{v.percent(wall)}, {v.percent(cpu)}", "", "",
+                   "3 %, 10 %", v.verdict(wall, cpu)]
+
+
+def agent_row(v, what, names, template, goal):
+    """Values of the agent: template has a place for each name."""
+    if not all(v.get(name) for name in names):
+        return []
+    values = [number_of(v.get(name)) for name in names]
+    return [[what, "", template.format(*values), "", "", goal, v.verdict(*names)]]
+
+
+def number_of(entry):
+    value = entry["value"]
+    text = f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+    return text + (f" ±{entry['spread']:.2g}" if entry["spread"] else "")
+
+
+def exact_rows(v):
+    fs, syscall = "exact.ours_fs", "exact.ours_syscall"
+    names = [f"{tier}.{what}" for tier in (fs, syscall)
+             for what in ("lost_calls", "lost_bytes", "missed_runs")]
+    if not all(v.get(name) for name in names):
+        return []
+    cells = [f"{v.get(f'{tier}.lost_calls')['value']:.0f} of "
+             f"{v.get(f'{tier}.calls')['value'] / 1e6:.1f} M" for tier in (fs, syscall)]
+    return [["counts lost: all processors, 8 tasks on one", "", cells[0], "", cells[1], "0",
+             v.verdict(*names)]]
+
+
+def agent_rows(v):
+    return [
+        *agent_row(v, "agent: CPU per million writes, ms: 64 files; many",
+                   ["agent.cpu_hot", "agent.cpu_many"], "{}; {}", "10"),
+        *agent_row(v, "  RSS (of files), MiB: idle; 100 containers; 100,000 files",
+                   [f"agent.rss_{state}{part}" for state in ("idle", "100", "100000_files")
+                    for part in ("", "_file")], "{} ({}); {} ({}); {} ({})", "8; 12; 40"),
+        *agent_row(v, "  kernel memory of its maps, MiB", ["agent.maps_files"], "{}", "24"),
+        *agent_row(v, "  scrape of 100 containers: ms of CPU, kB gzip",
+                   ["agent.scrape_ms", "agent.scrape_gzip"], "{}; {}", "10; 55"),
+        *agent_row(v, "  write to tail, ms: median, p99; idle CPU, %",
+                   ["agent.latency_median", "agent.latency_p99", "agent.idle_cpu"],
+                   "{}; {}; {}", "20; 150; 0.1"),
+        *agent_row(v, "  start, s: 100 containers; 1,000,000 entries",
+                   ["agent.start_100", "ledger.million_seconds"], "{}; {}", "1; 10"),
+        *agent_row(v, "docker diff / diff, image of 100,000 files", ["ledger.docker_diff"],
+                   "{} x", "50 x"),
+    ]
 
 
 def rows(data):
     v = Variables(data)
-    return [*micro_rows(v), *peer_rows(v)]
+    return [*micro_rows(v), *peer_rows(v), *macro_rows(v), *exact_rows(v), *agent_rows(v)]
 
 
 def headline(data):

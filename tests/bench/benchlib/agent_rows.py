@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the agent itself takes: the real one, beside real containers."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from . import stats
+from .tool import BUILD, ROOT, Tool
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
+os.environ.setdefault("DRIFTWATCH", os.path.join(BUILD, "driftwatch"))
+
+# pylint: disable=wrong-import-position
+from driftlib.agent import Agent  # noqa: E402
+from driftlib.runc import Runc  # noqa: E402
+from driftlib.suite import Suite, eventually  # noqa: E402
+
+CONTAINERS = 100
+FILES = 100000
+MIB = 2**20
+
+
+def say(text):
+    print(f"bench: agent: {text}", file=sys.stderr, flush=True)
+
+
+# --- what /proc says of the agent
+
+def cpu_seconds(pid):
+    """CPU time of all its threads, to the nanosecond."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+            total += int(f.read().split()[0])
+    return total / 1e9
+
+
+def resident(pid):
+    """(anonymous, file) bytes."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        fields = dict(line.split(":", 1) for line in f)
+    return tuple(int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "RssFile"))
+
+
+def map_bytes(pid):
+    """Kernel memory of the BPF maps it holds, each once."""
+    maps = {}
+    for info in os.listdir(f"/proc/{pid}/fdinfo"):
+        try:
+            with open(f"/proc/{pid}/fdinfo/{info}", encoding="ascii") as f:
+                fields = dict(line.split(":", 1) for line in f if ":" in line)
+        except OSError:
+            continue
+        if "map_id" in fields:
+            maps[fields["map_id"]] = int(fields["memlock"])
+    return sum(maps.values())
+
+
+class World:
+    """A file system of our own with a suite in it: agents, containers, and their end."""
+
+    def __init__(self, stage, quick):
+        self.stage, self.quick = stage, quick
+        base = stage.path("fs", "suite")
+        os.makedirs(base, exist_ok=True)
+        self.tmpdir = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = base
+        self.suite = Suite("test_bench.py")
+        self.runc = Runc(self.suite)
+        self.containers = []
+        self.agents = 0
+
+    def agent(self, *options):
+        self.agents += 1
+        return Agent(self.suite, "--runtime-root", f"runc={self.runc.root}", *options,
+                     name=f"agent{self.agents}")
+
+    def ready_after(self, agent):
+        """Seconds from the start of an agent that is not running to its being ready."""
+        start = time.monotonic()
+        agent.launch()
+        while not agent.ready():
+            time.sleep(0.002)
+        return time.monotonic() - start
+
+    def start_containers(self, count):
+        for n in range(len(self.containers), count):
+            self.containers.append(self.runc.start(f"bench{os.getpid()}x{n}"))
+
+    def close(self):
+        self.suite.close()
+        if self.tmpdir is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = self.tmpdir
+
+
+def set_memory(run, name, pid, limit_mib):
+    anonymous, file = resident(pid)
+    run.set(f"agent.rss_{name}", (anonymous + file) / MIB, unit="MiB", limit=limit_mib)
+    run.set(f"agent.rss_{name}_anonymous", anonymous / MIB, unit="MiB")
+    run.set(f"agent.rss_{name}_file", file / MIB, unit="MiB")
+
+
+def idle_cpu(pid, seconds):
+    before, start = cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    return (cpu_seconds(pid) - before) / (time.monotonic() - start)
+
+
+def idle_row(run, world):
+    agent = world.agent()
+    time.sleep(1)  # what it does at its start is not what it holds
+    set_memory(run, "idle", agent.daemon.pid, 8)
+    run.set("agent.maps_idle", map_bytes(agent.daemon.pid) / MIB, unit="MiB", limit=24)
+    agent.stop()
+
+
+def scrape(agent):
+    status, _, body = agent.get("/metrics", {"Accept-Encoding": "gzip"})
+    if status != 200:
+        raise RuntimeError(f"/metrics answers {status}")
+    return body
+
+
+def scrape_cpu_ms(agent, count):
+    """CPU time of each of so many scrapes."""
+    pid, spent = agent.daemon.pid, []
+    for _ in range(count):
+        before = cpu_seconds(pid)
+        scrape(agent)
+        spent.append((cpu_seconds(pid) - before) * 1000)
+    return spent
+
+
+def scrape_rows(run, agent, count):
+    body = scrape(agent)
+    run.set("agent.scrape_ms", stats.figure(scrape_cpu_ms(agent, count)), unit="ms of CPU", limit=10)
+    run.set("agent.scrape_gzip", len(body) / 1000, unit="kB", limit=55)
+    run.set("agent.scrape_text", len(gzip.decompress(body)) / 1000, unit="kB")
+
+
+def latency_rows(run, agent, container, count):
+    """From before the call that writes to the arrival of its line at the reader."""
+    directory = os.path.join(container.directory, "rootfs", "tail")
+    tail = subprocess.Popen(
+        [os.environ["DRIFTWATCH"], "tail", "--socket", agent.socket, "-o", "json"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    arrived = {}
+
+    def read():
+        for line in tail.stdout:
+            now = time.monotonic()
+            path = json.loads(line).get("path") or json.loads(line).get("file", {}).get("path")
+            arrived.setdefault(path, now)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    os.mkdir(directory)
+    eventually(lambda: "/tail" in arrived or touch(os.path.join(directory, "first")) in arrived,
+               10, "tail shows something")
+    began = {}
+    for n in range(count):
+        path = os.path.join(directory, f"f{n}")
+        began[f"/tail/f{n}"] = time.monotonic()
+        with open(path, "wb") as f:
+            f.write(b"x")
+        time.sleep(0.02)
+    eventually(lambda: all(path in arrived for path in began), 5, "every line has come")
+    tail.terminate()
+    tail.wait()
+    reader.join()
+    took = [(arrived[path] - start) * 1000 for path, start in began.items()]
+    run.set("agent.latency_median", stats.figure(took), unit="ms", limit=20)
+    run.set("agent.latency_p99", stats.quantile(took, 0.99), unit="ms", limit=150)
+
+
+def touch(path):
+    with open(path, "ab") as f:
+        f.write(b"x")
+    return "/tail/" + os.path.basename(path)
+
+
+def sample(run, series, count, agent, scrapes=5):
+    """A point of the pictures: what the agent takes with so many containers or files."""
+    pid = agent.daemon.pid
+    quiet(pid)
+    anonymous, file = resident(pid)
+    cpu = scrape_cpu_ms(agent, scrapes)
+    run.point(series, count, rss_mib=(anonymous + file) / MIB, anonymous_mib=anonymous / MIB,
+              maps_mib=map_bytes(pid) / MIB, scrape_ms=stats.median(cpu))
+
+
+def many_containers(run, world):
+    count = 6 if world.quick else CONTAINERS
+    say(f"{count} containers are started")
+    agent = world.agent()
+    for share in (0.1, 0.3, 0.6, 1):
+        world.start_containers(int(count * share) or 1)
+        sample(run, "containers", len(world.containers), agent)
+    agent.stop()
+    took = []
+    for _ in range(3):
+        took.append(world.ready_after(agent))
+        agent.stop()
+    run.set("agent.start_100", stats.median(took), unit="s", limit=1)
+    agent.start()
+    pid = agent.daemon.pid
+    quiet(pid)
+    set_memory(run, "100", pid, 12)
+    run.set("agent.maps_100", map_bytes(pid) / MIB, unit="MiB")
+    scrape_rows(run, agent, 5 if world.quick else 30)
+    latency_rows(run, agent, world.containers[0], 20 if world.quick else 200)
+    quiet(pid)
+    run.set("agent.idle_cpu", idle_cpu(pid, 2 if world.quick else 10) * 100, unit="% of a CPU",
+            limit=0.1)
+    agent.stop()
+
+
+def many_files(run, world):
+    """100,000 drifted files, half of them written to at full speed."""
+    count = 1000 if world.quick else FILES
+    world.start_containers(1)
+    container = world.containers[0]
+    layer = os.path.join(container.directory, "rootfs", "many")
+    os.mkdir(layer)
+    agent = world.agent()
+    say(f"{count} files drift")
+    sample(run, "files", 0, agent)
+    made = 0
+    for until in (count // 100, count // 10, count // 2):
+        os.mkdir(os.path.join(layer, f"step{until}"))
+        fill(os.path.join(layer, f"step{until}"), until - made)
+        made = until
+        sample(run, "files", made, agent)
+    worker = Tool("work", 0, layer, world.stage.host, world.stage.volume, "/dev/shm", count - made)
+    try:
+        sample(run, "files", count, agent)
+        pid = agent.daemon.pid
+        set_memory(run, "100000_files", pid, 40)
+        for work, name in (("layer64", "cpu_hot"), ("layer_many", "cpu_many")):
+            before = cpu_seconds(pid)
+            done = worker.ask(work, 500 if world.quick else 4000)
+            quiet(pid)
+            spent = (cpu_seconds(pid) - before) * 1000
+            run.set(f"agent.{name}", spent / done["operations"] * 1e6,
+                    unit="ms per million writes", limit=10)
+        run.set("agent.maps_files", map_bytes(pid) / MIB, unit="MiB", limit=24)
+    finally:
+        worker.close()
+    agent.stop()
+
+
+def fill(directory, count):
+    subprocess.run([os.path.join(BUILD, "bench", "fill"), directory, str(count)], check=True)
+
+
+def quiet(pid, seconds=60):
+    """Wait until the agent has nothing more to do."""
+    deadline = time.monotonic() + seconds
+    while idle_cpu(pid, 0.5) > 0.02 and time.monotonic() < deadline:
+        pass
+
+
+def run(result, stage, quick):
+    world = World(stage, quick)
+    try:
+        for part in (idle_row, many_files, many_containers):
+            say(part.__name__)
+            part(result, world)
+    finally:
+        world.close()

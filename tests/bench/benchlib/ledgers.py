@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Big layers: a first ledger of a million entries, and diff beside docker diff."""
+
+import os
+import statistics
+import subprocess
+import time
+
+from . import stats
+from .agent_rows import World, fill, say
+
+from driftlib import image
+from driftlib.docker import Docker
+from driftlib.suite import eventually
+
+ENTRIES = 1000000
+IMAGE_FILES = 100000
+DRIFTED = 100
+
+
+def first_ledger(run, world):
+    """The layer is filled while no agent runs; the second start finds it in the page cache."""
+    count = 10000 if world.quick else ENTRIES
+    world.start_containers(1)
+    container = world.containers[0]
+    directory = os.path.join(container.upper, "million")
+    os.mkdir(directory)
+    say(f"a layer of {count} entries is made")
+    fill(directory, count)
+    agent = world.agent("--max-files", str(count + 100000))
+    listed = [len(agent.diff_bytes(container.id))]
+    took = []
+    for _ in range(2):
+        agent.stop()
+        # the ledger is not what the last agent saved: it is read from the layer
+        agent.state_dir += "-"
+        took.append(world.ready_after(agent))
+        listed.append(len(agent.diff_bytes(container.id)))
+    if min(listed) < count:
+        raise RuntimeError(f"{min(listed)} of {count} entries are listed")
+    run.set("ledger.million_seconds", min(took), unit="s", limit=10)
+    agent.stop()
+
+
+def big_image(world, count):
+    path = os.path.join(world.suite.tmp, "image-big.tar")
+    layer = image.Layer()
+    for directory in ("big", *(f"big/{n}" for n in range(count // 1000 + 1))):
+        layer.dir(directory)
+    for n in range(count):
+        layer.file(f"big/{n // 1000}/{n}", b"%d" % n)
+    base = image.base_layer(image.build_ops(world.suite.tmp))
+    image.write_archive(path, "dw/big:1", [base, layer.data()])
+    return path
+
+
+def timed(function):
+    start = time.monotonic()
+    function()
+    return time.monotonic() - start
+
+
+def beside_docker(run, world):
+    count = 2000 if world.quick else IMAGE_FILES
+    say(f"an image of {count} files is made and loaded")
+    docker = Docker(world.suite)
+    docker.load(big_image(world, count))
+    container = docker.run(Image="dw/big:1")
+    agent = world.agent("--runtime-root", f"docker={docker.data_root}")
+    merged = f"/proc/{container.pid()}/root/big"
+    for n in range(DRIFTED):
+        with open(f"{merged}/0/{n}", "ab") as f:
+            f.write(b"drift")
+    eventually(lambda: agent.diff(container.id) == container.diff(), 10,
+               "diff is what docker diff says")
+    ours, theirs = [], []
+    for _ in range(3 if world.quick else 15):
+        theirs.append(timed(lambda: subprocess.run(
+            ["docker", "-H", f"unix://{docker.socket}", "diff", container.id], check=True,
+            stdout=subprocess.DEVNULL)))
+        ours.append(timed(lambda: agent.diff_bytes(container.id)))
+    run.set("ledger.docker_diff", stats.ratio(theirs, ours), least=50, unit="times ours")
+    run.set("ledger.diff_ms", statistics.median(ours) * 1000, unit="ms")
+    run.set("ledger.docker_diff_ms", statistics.median(theirs) * 1000, unit="ms")
+    agent.stop()
+
+
+def run(result, stage, quick):
+    for part in (first_ledger, beside_docker):
+        world = World(stage, quick)
+        try:
+            say(part.__name__)
+            part(result, world)
+        except Exception as e:  # the other one is worth having
+            result.problem(f"{part.__name__}: {e}")
+        finally:
+            world.close()
