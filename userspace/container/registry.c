@@ -162,11 +162,13 @@ static void retry_entries(struct registry *r)
 	}
 }
 
-static void look_at_ends(struct registry *r)
+static void look_at_ends(struct registry *r, bool full)
 {
 	struct entry *e, *next;
 
 	HASH_ITER (hh, r->entries, e, next) {
+		if (!full && task_runs_on(e))
+			continue;
 		if (e->task_alive || e->cgroup_alive)
 			task_update(r, e);
 		else if (!e->facts)
@@ -187,7 +189,7 @@ int registry_tick(struct registry *r)
 		processes_look(r->processes, full);
 		sources_look(r, full);
 		mounts_resolve_candidates(r);
-		look_at_ends(r);
+		look_at_ends(r, full);
 	}
 	if (full) {
 		sources_prune(r);

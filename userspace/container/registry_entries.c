@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "container/registry_internal.h"
@@ -32,6 +33,7 @@ struct entry *entry_get(struct registry *r, const char *id)
 	if (!e)
 		return NULL;
 	snprintf(e->id, sizeof(e->id), "%s", id);
+	e->pidfd = -1;
 	HASH_ADD_STR(r->entries, id, e);
 	return e;
 }
@@ -69,6 +71,8 @@ void entry_free(struct registry *r, struct entry *e)
 		break;
 	}
 	HASH_DEL(r->entries, e);
+	if (e->pidfd >= 0)
+		close(e->pidfd);
 	container_free(e->task);
 	container_free(e->reported);
 	free(e->cgroup_path);

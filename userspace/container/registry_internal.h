@@ -66,6 +66,7 @@ struct entry {
 	pid_t hinted_pid;
 	pid_t looked_pid; /* pid and start of what task describes */
 	uint64_t looked_start;
+	int pidfd;		/* of looked_pid while it is alive; -1: /proc has to be asked */
 	struct container *task; /* kept after its end, for its mounts */
 	bool task_alive;
 	bool task_complete; /* its root had been entered when it was read */
@@ -177,6 +178,8 @@ bool mounts_resolve_docker_id(struct registry *r, struct super *s,
 /* --- registry_tasks.c --- */
 /* Find the first process of @e, and read what is new of it. */
 void task_update(struct registry *r, struct entry *e);
+/* The process that was found still runs. False also when that takes a look at /proc. */
+bool task_runs_on(const struct entry *e);
 /* Cgroup @path (as of one of its tasks) is the container's. */
 void task_set_cgroup(struct registry *r, struct entry *e, const char *path, uint64_t cgroup_id);
 void cgroup_find_root(struct registry *r);

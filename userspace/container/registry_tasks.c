@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -109,6 +110,30 @@ static void adopt_private(struct registry *r, struct entry *e, struct container_
 		mounts_attach(r, s, e);
 }
 
+static void close_task(struct entry *e)
+{
+	if (e->pidfd >= 0)
+		close(e->pidfd);
+	e->pidfd = -1;
+}
+
+/* The start time is read once more: the number may have been given to another process. */
+static void open_task(const struct registry *r, struct entry *e)
+{
+	uint64_t start;
+
+	close_task(e);
+	e->pidfd = task_open(&r->fs, e->looked_pid);
+	if (e->pidfd >= 0 &&
+	    (task_start_ticks(&r->fs, e->looked_pid, &start) || start != e->looked_start))
+		close_task(e);
+}
+
+bool task_runs_on(const struct entry *e)
+{
+	return e->task_alive && e->task_complete && e->pidfd >= 0 && !task_has_ended(e->pidfd);
+}
+
 static void read_task(struct registry *r, struct entry *e, pid_t pid, uint64_t start)
 {
 	auto_strbuf struct strbuf cgroup = STRBUF_INIT;
@@ -149,6 +174,7 @@ static void read_task(struct registry *r, struct entry *e, pid_t pid, uint64_t s
 	e->looked_pid = pid;
 	e->looked_start = start;
 	e->task_alive = true;
+	open_task(r, e);
 	e->seen_exit_wall_ns = 0;
 	adopt_private(r, e, &task->overlay, pid);
 	if (!task_cgroup(&r->fs, pid, &cgroup))
@@ -163,6 +189,7 @@ static void task_ended(struct registry *r, struct entry *e)
 	if (!e->task_alive)
 		return;
 	e->task_alive = false;
+	close_task(e);
 	e->hinted_pid = 0;
 	e->seen_exit_wall_ns = clock_wall_ns();
 	e->retry_step = 0;

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -79,4 +81,22 @@ int task_root_dev(const struct hostfs *fs, pid_t pid, uint32_t *ret)
 	uint64_t ino;
 
 	return fd < 0 ? fd : hostfs_identify(fd, ret, &ino);
+}
+
+int task_open(const struct hostfs *fs, pid_t pid)
+{
+	long fd;
+
+	/* Beneath a host root, its /proc may be of another pid namespace than ours. */
+	if (*fs->root)
+		return -EOPNOTSUPP;
+	fd = syscall(SYS_pidfd_open, pid, 0);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+bool task_has_ended(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) != 0;
 }

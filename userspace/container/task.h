@@ -47,6 +47,13 @@ int task_cgroup(const struct hostfs *fs, pid_t pid, struct strbuf *ret);
 int task_root_dev(const struct hostfs *fs, pid_t pid, uint32_t *ret);
 
 /*
+ * An fd that tells the end of @pid, which the caller closes, so that asking costs one
+ * call. -EOPNOTSUPP beneath a host root; -errno.
+ */
+int task_open(const struct hostfs *fs, pid_t pid);
+bool task_has_ended(int fd);
+
+/*
  * Root and mounts of @pid into @c: overlay (when its root is one), mounts, and
  * overlay.read_only. *ret_entered: its root is not the host's any more (a runtime's
  * init has the host's root until it pivots). 0 or -errno.
