@@ -357,6 +357,43 @@ static void a_full_ring_is_counted(void **state)
 	assert_true(h.records_lost >= c.records_lost);
 }
 
+struct seen_counters {
+	uint32_t next; /* they come in order, each once */
+	struct dw_counters of[3];
+};
+
+static void see_counters(dw_container_t c, const struct dw_counters *counters, void *arg)
+{
+	struct seen_counters *seen = arg;
+
+	assert_int_equal(c, seen->next++);
+	if (c == LAB_CONTAINER)
+		seen->of[0] = *counters;
+	if (c == 300)
+		seen->of[1] = *counters;
+	if (c == 299)
+		seen->of[2] = *counters;
+}
+
+/* More than one call of the kernel hands out; what user space added is part of it. */
+static void totals_of_all_are_those_of_each(void **state)
+{
+	struct lab *lab = *state;
+	struct seen_counters seen = {0};
+	struct dw_counters one;
+
+	assert_int_equal(probe_set_overlay(lab->probe, 0xfffff, 300), 0);
+	assert_int_equal(probe_add_counts(lab->probe, 300, DW_TARGET_LAYER, 3, 33), 0);
+	write_to(lab_path(lab, "all"), 19);
+	lab_expect(lab, 1, 19);
+	assert_int_equal(probe_foreach_counters(lab->probe, see_counters, &seen), 0);
+	assert_int_equal(seen.next, 301);
+	assert_int_equal(probe_read_counters(lab->probe, LAB_CONTAINER, &one), 0);
+	assert_memory_equal(&seen.of[0], &one, sizeof(one));
+	assert_int_equal(seen.of[1].write_bytes[DW_TARGET_LAYER], 33);
+	assert_int_equal(seen.of[2].write_bytes[DW_TARGET_LAYER], 0);
+}
+
 static int open_lab(void **state)
 {
 	*state = lab_open(LAB_ROOT_FS, 0, tier_under_test);
@@ -387,6 +424,7 @@ int main(void)
 		TEST(a_reused_number_of_a_super_block_misleads_nobody),
 		TEST(a_full_table_of_files_keeps_the_totals),
 		TEST(a_full_ring_is_counted),
+		TEST(totals_of_all_are_those_of_each),
 	};
 	int failed = 0;
 

@@ -86,6 +86,13 @@ int probe_read_counters(const struct probe *p, dw_container_t c, struct dw_count
 	return 0;
 }
 
+int probe_foreach_counters(const struct probe *p, probe_counters_fn fn, void *arg)
+{
+	for (dw_container_t c = 0; c < FAKE_SLOTS; c++)
+		fn(c, &p->slots[c], arg);
+	return 0;
+}
+
 void probe_foreach_program(const struct probe *p, void (*fn)(const struct probe_program *, void *),
 			   void *arg)
 {

@@ -27,27 +27,28 @@ static void subtract(struct dw_counters *a, const struct dw_counters *b)
 		left[i] = left[i] >= right[i] ? left[i] - right[i] : 0;
 }
 
-static int refresh_counters(struct ledger_container *c, void *arg)
+static void take_counters(dw_container_t slot, const struct dw_counters *counters, void *arg)
 {
 	struct engine *e = arg;
-	struct dw_counters now;
+	struct track *t = engine_track_of_slot(e, slot);
 
-	if (!e->probe || !c->slot || c->removed_wall_ns)
-		return 0;
-	if (probe_read_counters(e->probe, c->slot, &now) == 0) {
-		subtract(&now, &c->counters_base);
-		c->counters = now;
-	}
-	engine_count_execs(e, c->engine_data);
-	return 0;
+	if (!t || t->c->removed_wall_ns)
+		return;
+	t->c->counters = *counters;
+	subtract(&t->c->counters, &t->c->counters_base);
+	engine_count_execs(e, t);
 }
 
 void engine_refresh_counters(struct engine *e, struct ledger_container *c)
 {
-	if (c)
-		refresh_counters(c, e);
-	else
-		ledger_foreach(e->ledger, refresh_counters, e);
+	struct dw_counters now;
+
+	if (!e->probe)
+		return;
+	if (!c)
+		probe_foreach_counters(e->probe, take_counters, e);
+	else if (c->slot && probe_read_counters(e->probe, c->slot, &now) == 0)
+		take_counters(c->slot, &now, e);
 }
 
 /* --- per-file counts --- */

@@ -187,6 +187,13 @@ int probe_sweep_dirty(struct probe *p, void (*fn)(uint32_t dev, uint64_t ino, lo
 int probe_read_counters(const struct probe *p, dw_container_t c, struct dw_counters *ret);
 
 /*
+ * The same of all containers that ever had a number, records of nobody (number 0)
+ * included. 0, -ENOMEM or -errno.
+ */
+typedef void (*probe_counters_fn)(dw_container_t c, const struct dw_counters *counters, void *arg);
+int probe_foreach_counters(const struct probe *p, probe_counters_fn fn, void *arg);
+
+/*
  * Every per-file aggregate, hash and per-CPU slots merged per call is up to the
  * caller: the same key may be reported more than once; add the numbers up.
  */
@@ -236,6 +243,9 @@ struct probe_health {
 	uint64_t map_bytes; /* kernel memory of all maps (memlock of fdinfo) */
 };
 int probe_read_health(const struct probe *p, struct probe_health *ret);
+
+/* Only .runs_missed, .files_used and .files_size, which are wanted every second. */
+void probe_read_pulse(const struct probe *p, struct probe_health *ret);
 
 struct probe_program {
 	const char *name;

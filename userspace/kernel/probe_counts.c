@@ -17,7 +17,7 @@
 
 #define SLOT_TRIES 10000
 
-static void counters_add(struct dw_counters *sum, const struct dw_counters *c)
+void counters_add(struct dw_counters *sum, const struct dw_counters *c)
 {
 	const uint64_t *from = (const uint64_t *)c;
 	uint64_t *to = (uint64_t *)sum;

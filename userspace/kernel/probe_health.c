@@ -87,6 +87,22 @@ static uint64_t map_size(const struct probe *p, enum probe_map map)
 	return bpf_obj_get_info_by_fd(p->maps[map], &info, &len) ? 0 : info.max_entries;
 }
 
+void probe_read_pulse(const struct probe *p, struct probe_health *ret)
+{
+	*ret = (struct probe_health){
+		.runs_missed = p->control->lost_runs,
+		.files_used = p->control->files_started - p->control->files_base,
+		.files_size = p->options.max_files,
+	};
+	probe_foreach_program(p, add_missed, &ret->runs_missed);
+}
+
+static void add_lost(dw_container_t c, const struct dw_counters *counters, void *arg)
+{
+	(void)c;
+	*(uint64_t *)arg += counters->records_lost;
+}
+
 int probe_read_health(const struct probe *p, struct probe_health *ret)
 {
 	struct probe_health h = {
@@ -101,16 +117,11 @@ int probe_read_health(const struct probe *p, struct probe_health *ret)
 		.containers_used = count_keys(p->maps[MAP_OVERLAYS]),
 		.containers_size = p->options.max_containers,
 	};
-	struct dw_counters c;
 	unsigned i;
-	int err;
+	int err = probe_foreach_counters(p, add_lost, &h.records_lost);
 
-	for (i = 0; i < p->containers_seen; i++) {
-		err = probe_read_counters(p, i, &c);
-		if (err)
-			return err;
-		h.records_lost += c.records_lost;
-	}
+	if (err)
+		return err;
 	for (i = 0; i < MAP_MAX; i++)
 		h.map_bytes += map_bytes(p->maps[i]);
 	probe_foreach_program(p, add_missed, &h.runs_missed);

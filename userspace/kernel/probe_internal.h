@@ -155,5 +155,6 @@ void pins_remove_version(struct probe *p);
 
 /* probe_counts.c: let go of the slots that an agent held when it died. */
 void slots_repair(struct probe *p);
+void counters_add(struct dw_counters *sum, const struct dw_counters *c);
 
 #endif /* PROBE_INTERNAL_H */

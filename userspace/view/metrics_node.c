@@ -78,24 +78,26 @@ static void add_sights(struct metrics *m, const struct probe *probe)
 }
 
 /* Records refused, summed over all slots: those of containers gone since count too. */
+static void sum_lost(dw_container_t slot, const struct dw_counters *counters, void *arg)
+{
+	struct dw_counters *sum = arg;
+
+	(void)slot;
+	sum->files_unlisted += counters->files_unlisted;
+	sum->paths_truncated += counters->paths_truncated;
+}
+
 static void add_lost(struct metrics *m, const struct probe *probe,
 		     const struct probe_health *health)
 {
-	uint64_t map_full = 0, truncated = 0;
+	struct dw_counters sum = {0};
 
-	for (uint64_t slot = 0; slot < health->containers_size; slot++) {
-		struct dw_counters counters;
-
-		if (probe_read_counters(probe, (dw_container_t)slot, &counters))
-			continue;
-		map_full += counters.files_unlisted;
-		truncated += counters.paths_truncated;
-	}
+	probe_foreach_counters(probe, sum_lost, &sum);
 	metrics_family(m, "driftwatch_ringbuf_events_lost", METRIC_COUNTER,
 		       "Records that were refused or arrived incomplete");
 	metrics_u64_by(m, NULL, "reason", "ringbuf_full", health->records_lost);
-	metrics_u64_by(m, NULL, "reason", "map_full", map_full);
-	metrics_u64_by(m, NULL, "reason", "path_too_long", truncated);
+	metrics_u64_by(m, NULL, "reason", "map_full", sum.files_unlisted);
+	metrics_u64_by(m, NULL, "reason", "path_too_long", sum.paths_truncated);
 	metrics_u64_by(m, NULL, "reason", "malformed", health->records_malformed);
 }
 
