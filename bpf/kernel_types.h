@@ -268,10 +268,6 @@ struct xfs_name {
 	int type;
 };
 
-struct xfs_da_args {
-	struct xfs_inode *dp;
-};
-
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;

@@ -3,15 +3,14 @@
 # timeout: 1800
 """Docker on ext4, xfs and btrfs of their own, and on storage that is no overlay.
 
-On ext4 lists are equal within a second, on xfs where its events are said to be
-complete; elsewhere as of a scan at most 10 s old. DRIFTWATCH_TEST_FULL=1 runs the
-whole table of operations on each.
+On ext4 and xfs lists are equal within a second, elsewhere as of a scan at most 10 s
+old, and say so. DRIFTWATCH_TEST_FULL=1 runs the whole table of operations on each.
 """
 
 import os
 
-from driftlib import loop
-from driftlib.agent import Agent
+from driftlib import loop, process
+from driftlib.agent import PROGRAM, Agent
 from driftlib.docker import Docker
 from driftlib.suite import FULL, Suite, check, check_equal, equal_within, eventually
 
@@ -51,12 +50,7 @@ class Environment:
 
     def within(self, name):
         """Seconds after which a list must be equal."""
-        if name == "btrfs":
-            return SCAN_SECONDS
-        if name == "xfs":
-            sees = self.agent.metrics().value("driftwatch_tier_sees", what="dirty_xfs")
-            return 1 if sees == 1 else SCAN_SECONDS
-        return 1
+        return SCAN_SECONDS if name == "btrfs" else 1
 
 
 def operations():
@@ -101,6 +95,8 @@ def check_random(env, name):
         equal_within(lambda: env.agent.diff(container.id), container.diff, env.within(name),
                      f"seed {seed}")
     check(env.agent.files(container.id)["as_of"], "no as_of")
+    is_labelled = bool(env.agent.find(container.id)["limits"])
+    check_equal(is_labelled, name == "btrfs", "said to be as of a scan")
     container.remove()
 
 
@@ -146,6 +142,25 @@ def add(name, part):
 for one in KINDS:
     for one_part in (check_operations, check_random, check_bytes, check_full):
         add(one, one_part)
+
+
+@suite.test
+def an_agent_that_adopts_pins_follows_the_first_layer_on_xfs(env):
+    """What sees xfs is attached when a layer needs it, be it another agent's program."""
+    docker, pins = env.docker("xfs"), f"/sys/fs/bpf/dw-test-xfs-{os.getpid()}"
+    env.suite.defer(process.run, [PROGRAM, "agent", "--unpin", "--pin-dir", pins])
+    agent = Agent(env.suite, "--pin-dir", pins, "--keep-pins", name="agent-pins")
+    for _ in range(2):
+        agent.stop()
+        agent.start()
+        container = docker.run()
+        container.control.ask("op chmod")
+        equal_within(lambda: agent.diff(container.id), lambda: ["C /img", "C /img/f"], 1, "diff")
+        check_equal(agent.find(container.id)["limits"], None, "limits")
+    agent.kill()
+    container.control.ask("op unlink_image")
+    agent.start()
+    equal_within(lambda: agent.diff(container.id), container.diff, 1, "diff after a kill")
 
 
 @suite.test

@@ -116,12 +116,14 @@ static const char *fs_name(long magic)
 	}
 }
 
-/* Live lists need dirty events that are proven complete: ext4 only. */
-static const char *why_not_live(const struct engine *e, const char *fs)
+/* Live lists need dirty events that are proven complete: ext4's and xfs's. */
+static const char *why_not_live(struct engine *e, const char *fs)
 {
 	if (!e->probe)
 		return "nothing is watched: lists are as of the last scan";
 	if (strcmp(fs, "ext4") == 0 && probe_sees(e->probe, PROBE_SEES_DIRTY_EXT4))
+		return NULL;
+	if (strcmp(fs, "xfs") == 0 && !probe_want(e->probe, PROBE_SEES_DIRTY_XFS))
 		return NULL;
 	return "the upper layer's file system reports no complete changes: lists are as of the "
 	       "last scan";

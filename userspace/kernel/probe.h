@@ -97,6 +97,13 @@ bool probe_was_adopted(const struct probe *p); /* pins of an earlier agent were 
 enum probe_tier probe_tier(const struct probe *p);
 bool probe_sees(const struct probe *p, enum probe_sight sight);
 
+/*
+ * Some hooks run for all the machine does, and are attached only when a layer needs
+ * them: call this before the first probe_watch() there. 0 when what shows @sight is
+ * attached, -EOPNOTSUPP when there is nothing, or -errno; then it is no longer seen.
+ */
+int probe_want(struct probe *p, enum probe_sight sight);
+
 struct probe_hook {
 	const char *name; /* "tp_btf/ext4_da_write_end" */
 	const char *role; /* "layer writes", "dirty inodes", … */

@@ -50,6 +50,7 @@ struct hook_def {
 	unsigned sees;	    /* SEES() of what it shows */
 	const char *unless; /* not where the kernel's BTF has this */
 	unsigned min_args, max_args; /* of the tracepoint, when variants differ; 0: any */
+	bool is_late; /* taxes those who have no container: attached by probe_want() */
 };
 
 extern const struct hook_def hook_defs[];
@@ -115,6 +116,9 @@ const char *probe_map_name(enum probe_map map);
 /* How many elements the options ask for; 0: as the program says. */
 size_t probe_map_entries(const struct probe *p, enum probe_map map);
 
+/* probe_late.c */
+void probe_hook_defer(struct probe *p, struct hook *h, int prog_fd);
+
 /* probe_kernel.c: tried, not guessed. */
 bool kernel_can_load(void);
 bool kernel_has_trampoline(void);
@@ -149,6 +153,10 @@ int pins_lock(struct probe *p, struct strbuf *error);
 /* Returns 0, -ENOENT: there is nothing to adopt, -ESTALE: other sizes or another tier. */
 int pins_adopt(struct probe *p);
 int pins_make(struct probe *p);
+/* Pin a hook's link that was attached later. */
+int pins_add_link(struct probe *p, const struct hook *h, int link_fd);
+/* The link that was pinned so; NULL when it cannot be opened. */
+struct bpf_link *pins_open_link(const struct probe *p, const struct hook *h);
 void pins_remove(struct probe *p);
 /* The same, but the directory stays: we hold its lock. */
 void pins_remove_version(struct probe *p);

@@ -272,6 +272,10 @@ static void attach_hook(struct probe *p, struct hook *h)
 		probe_hooks_note(h, 0, "for other kernels");
 	if (!prog || bpf_program__fd(prog) < 0)
 		return;
+	if (h->def->is_late) {
+		probe_hook_defer(p, h, bpf_program__fd(prog));
+		return;
+	}
 	h->prog_fd = bpf_program__fd(prog);
 	h->link = function ? kretprobe_attach(prog, function) : bpf_program__attach(prog);
 	if (!h->link) {

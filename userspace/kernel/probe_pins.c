@@ -3,6 +3,7 @@
  * probe_pins.c - maps and links under bpffs: counting goes on while no agent runs.
  *
  *	<pin_dir>/abi-1/map_<name>	<pin_dir>/abi-1/link_<program>
+ *	<pin_dir>/abi-1/prog_<program>	of those that may be attached later
  *
  * bpffs takes no regular files, so the lock that tells of a live agent is on the
  * directory itself. Maps are pinned before links and removed after them: a set
@@ -131,12 +132,31 @@ static int program_of_link(const struct bpf_link *link)
 	return bpf_prog_get_fd_by_id(info.prog_id);
 }
 
-static void adopt_hook(struct probe *p, struct hook *h)
+struct bpf_link *pins_open_link(const struct probe *p, const struct hook *h)
 {
 	auto_strbuf struct strbuf path = STRBUF_INIT;
-	struct bpf_link *link;
 
-	link = bpf_link__open(pin_path(&path, p->pin_dir, "link", h->def->program));
+	return bpf_link__open(pin_path(&path, p->pin_dir, "link", h->def->program));
+}
+
+static bool adopt_late(struct probe *p, struct hook *h)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	int fd = bpf_obj_get(pin_path(&path, p->pin_dir, "prog", h->def->program));
+
+	if (fd < 0)
+		return false;
+	probe_hook_defer(p, h, fd);
+	h->is_adopted = true;
+	return true;
+}
+
+static void adopt_hook(struct probe *p, struct hook *h)
+{
+	struct bpf_link *link = pins_open_link(p, h);
+
+	if (!link && h->def->is_late && adopt_late(p, h))
+		return;
 	if (!link) {
 		probe_hooks_note(h, 0, "not attached by the agent before");
 		return;
@@ -186,6 +206,24 @@ static int pin_maps(struct probe *p)
 	return 0;
 }
 
+int pins_add_link(struct probe *p, const struct hook *h, int link_fd)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+
+	return bpf_obj_pin(link_fd, pin_path(&path, p->pin_dir, "link", h->def->program)) ? -errno
+											  : 0;
+}
+
+/* Not fatal: the next agent then has no such hook to attach, and says so. */
+static void pin_late(struct probe *p, const struct hook *h)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+
+	if (h->prog_fd >= 0 &&
+	    bpf_obj_pin(h->prog_fd, pin_path(&path, p->pin_dir, "prog", h->def->program)))
+		log_debug("%s cannot be pinned: %s", h->def->program, strerror(errno));
+}
+
 /* Links of kprobes cannot be pinned before 5.15: those hooks end with the agent. */
 static void pin_links(struct probe *p)
 {
@@ -196,6 +234,8 @@ static void pin_links(struct probe *p)
 
 	for (i = 0; i < hook_def_count; i++) {
 		h = &p->hooks[i];
+		if (h->def->is_late)
+			pin_late(p, h);
 		if (!h->link)
 			continue;
 		err = bpf_link__pin(h->link, pin_path(&path, p->pin_dir, "link", h->def->program));
@@ -248,6 +288,7 @@ static int remove_version(int pin_fd, const char *name)
 	if (fd < 0)
 		return 0;
 	links = remove_names(fd, "link_");
+	remove_names(fd, "prog_");
 	remove_names(fd, "map_");
 	unlinkat(pin_fd, name, AT_REMOVEDIR);
 	return links;
