@@ -71,12 +71,21 @@ def build_ops(directory):
     return path
 
 
+def build_ops32(directory):
+    """The 32-bit program among the operations; None where the compiler makes none."""
+    path = os.path.join(directory, "ops32")
+    source = os.path.join(OPS_SOURCE, "i386", "ops32.c")
+    done = process.run(["gcc", "-m32", "-nostdlib", "-static", "-ffreestanding", "-fno-pic",
+                        "-no-pie", "-O1", "-Wall", "-o", path, source])
+    return None if done.returncode else path
+
+
 def read(path):
     with open(path, "rb") as f:
         return f.read()
 
 
-def base_layer(ops):
+def base_layer(ops, ops32=None):
     """busybox, ops and the tree under /img."""
     if not os.path.exists(BUSYBOX):
         raise Skip("no static busybox")
@@ -84,6 +93,8 @@ def base_layer(ops):
     for d in "bin dev etc img proc run sys tmp vol img/d img/d/sub img/ed".split():
         layer.dir(d)
     layer.file("bin/busybox", read(BUSYBOX), 0o755).file("bin/ops", read(ops), 0o755)
+    if ops32:
+        layer.file("bin/ops32", read(ops32), 0o755)
     for applet in APPLETS:
         layer.symlink(f"bin/{applet}", "busybox")
     layer.file("etc/passwd", b"root:x:0:0:root:/:/bin/sh\n").file("etc/group", b"root:x:0:\n")
@@ -138,6 +149,6 @@ def archive(suite, name="dw/ops:1", count=1):
     """Path of the archive of an image of so many layers."""
     path = os.path.join(suite.tmp, f"image-{count}.tar")
     if not os.path.exists(path):
-        layers = many_layers(base_layer(build_ops(suite.tmp)), count)
+        layers = many_layers(base_layer(build_ops(suite.tmp), build_ops32(suite.tmp)), count)
         write_archive(path, name, layers)
     return path

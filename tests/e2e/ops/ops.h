@@ -29,7 +29,8 @@ struct op {
 
 /* Each ends with a NULL name. */
 extern const struct op write_ops[], kernel_write_ops[], uring_ops[], uring_name_ops[], map_ops[],
-	size_ops[], create_ops[], name_ops[], remove_ops[], meta_ops[], place_ops[], odd_ops[];
+	size_ops[], create_ops[], name_ops[], remove_ops[], meta_ops[], place_ops[], odd_ops[],
+	uring_more_ops[], indirect_ops[];
 
 /* Remember "what: strerror(errno)" and return -1. */
 int ops_fail(const char *what);
@@ -56,6 +57,9 @@ int set_image_time(int fd);
 
 /* Wait for a child; -1 when it failed or was killed. */
 int wait_for(pid_t pid);
+
+/* A mount namespace of its own, from which nothing comes back. */
+int own_mounts(void);
 
 /* rm -r, without following symbolic links. */
 int remove_tree(const char *path);

@@ -18,7 +18,7 @@ static int op_chroot(void)
 	return append_to("/f", 20);
 }
 
-static int own_mounts(void)
+int own_mounts(void)
 {
 	TRY(unshare(CLONE_NEWNS));
 	TRY(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
