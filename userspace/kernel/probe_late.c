@@ -38,8 +38,7 @@ static int attach_adopted(struct probe *p, struct hook *h)
 
 static int attach_loaded(struct probe *p, struct hook *h)
 {
-	h->link = bpf_program__attach(
-		bpf_object__find_program_by_name(p->object, h->def->program));
+	h->link = bpf_program__attach(bpf_object__find_program_by_name(p->object, h->def->program));
 	if (!h->link)
 		return -errno;
 	if (p->pin_dir && pins_add_link(p, h, bpf_link__fd(h->link)))

@@ -182,14 +182,9 @@ static int op_i386_program(void)
 #endif
 
 const struct op indirect_ops[] = {
-	{"aio_pwritev", op_aio_pwritev},
-	{"aio_direct", op_aio_direct},
-	{"madvise_remove", op_madvise_remove},
-	{"ioctl_resvsp", op_ioctl_resvsp},
-	{"proc_mem_write", op_proc_mem_write},
-	{"pidfd_getfd", op_pidfd_getfd},
-	{"setxattrat_cap", op_setxattrat_cap},
-	{"nested_overlay_above", op_nested_overlay_above},
-	{"i386_program", op_i386_program},
-	{0},
+	{"aio_pwritev", op_aio_pwritev},       {"aio_direct", op_aio_direct},
+	{"madvise_remove", op_madvise_remove}, {"ioctl_resvsp", op_ioctl_resvsp},
+	{"proc_mem_write", op_proc_mem_write}, {"pidfd_getfd", op_pidfd_getfd},
+	{"setxattrat_cap", op_setxattrat_cap}, {"nested_overlay_above", op_nested_overlay_above},
+	{"i386_program", op_i386_program},     {0},
 };

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 static const struct op *const tables[] = {
-	write_ops,  kernel_write_ops, uring_ops,  uring_name_ops, map_ops,   size_ops,
-	create_ops, name_ops,	      remove_ops, meta_ops,	  place_ops, odd_ops,
-	uring_more_ops, indirect_ops,
+	write_ops, kernel_write_ops, uring_ops,	     uring_name_ops, map_ops,
+	size_ops,  create_ops,	     name_ops,	     remove_ops,     meta_ops,
+	place_ops, odd_ops,	     uring_more_ops, indirect_ops,
 };
 #define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 
