@@ -165,6 +165,8 @@ struct lab *lab_open(enum lab_fs fs, unsigned mib, enum probe_tier tier)
 			skip();
 		fail_msg("probe_open: %s", strerror(-err));
 	}
+	if (fs == LAB_XFS)
+		assert_int_equal(probe_want(lab->probe, PROBE_SEES_DIRTY_XFS), 0);
 	register_container(lab);
 	lab_mark(lab);
 	return lab;

@@ -330,6 +330,8 @@ static void what_the_full_ring_refused_is_swept(void **state)
 
 	lab->probe = probe_close(lab->probe, false);
 	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
+	if (fs_under_test == LAB_XFS)
+		assert_int_equal(probe_want(lab->probe, PROBE_SEES_DIRTY_XFS), 0);
 	for (i = 0; i < 200; i++) {
 		snprintf(name, sizeof(name), "many%d", i);
 		assert_int_equal(mkdir(lab_upper_path(lab, name), 0755), 0);
