@@ -139,6 +139,14 @@ static void register_container(struct lab *lab)
 		probe_set_root(p, lab_dev(work), lab_ino(work), LAB_CONTAINER, DW_ROOT_WORK), 0);
 }
 
+void lab_reopen(struct lab *lab, const struct probe_options *options)
+{
+	lab->probe = probe_close(lab->probe, false);
+	assert_int_equal(probe_open(options, NULL, &lab->probe), 0);
+	register_container(lab);
+	lab_mark(lab);
+}
+
 struct lab *lab_open(enum lab_fs fs, unsigned mib, enum probe_tier tier)
 {
 	auto_strbuf struct strbuf error = STRBUF_INIT;

@@ -42,6 +42,9 @@ bool lab_can(enum probe_tier tier, enum lab_fs fs);
 struct lab *lab_open(enum lab_fs fs, unsigned mib, enum probe_tier tier);
 void lab_close(struct lab *lab);
 
+/* Another probe for the same container, which has counted nothing yet. */
+void lab_reopen(struct lab *lab, const struct probe_options *options);
+
 /* "<merged>/<name>"; valid until the next call but three. */
 const char *lab_path(const struct lab *lab, const char *name);
 const char *lab_upper_path(const struct lab *lab, const char *name);

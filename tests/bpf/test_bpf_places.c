@@ -313,12 +313,7 @@ static void a_full_table_of_files_keeps_the_totals(void **state)
 	char name[16];
 	int i;
 
-	lab->probe = probe_close(lab->probe, false);
-	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
-	probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER);
-	probe_set_root(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER,
-		       DW_ROOT_UPPER);
-	lab_mark(lab);
+	lab_reopen(lab, &options);
 	for (i = 0; i < 200; i++) {
 		snprintf(name, sizeof(name), "f%d", i);
 		write_to(lab_path(lab, name), 7);
@@ -338,12 +333,7 @@ static void a_full_ring_is_counted(void **state)
 	char name[16];
 	int i;
 
-	lab->probe = probe_close(lab->probe, false);
-	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
-	probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER);
-	probe_set_root(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER,
-		       DW_ROOT_UPPER);
-	lab_mark(lab);
+	lab_reopen(lab, &options);
 	for (i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "r%d", i);
 		write_to(lab_path(lab, name), 7);

@@ -4,25 +4,41 @@
 import glob
 import json
 import os
+import re
 import subprocess
 
 TRACING = {"kprobe", "tracepoint", "perf_event", "raw_tracepoint", "raw_tracepoint_writable",
            "tracing", "lsm"}
 
 
-def bpf_programs():
-    """["name (type, of comm[pid])"] of loaded programs that trace."""
+def descriptors():
+    """(pid, text of its fdinfo) of every open descriptor that tells of BPF or fanotify."""
+    for info in glob.glob("/proc/[0-9]*/fdinfo/*"):
+        text = read(info)
+        if "prog_id:" in text or "fanotify" in text:
+            yield int(info.split("/")[2]), text
+
+
+def owner(pid):
+    return f"{read(f'/proc/{pid}/comm').strip()}[{pid}]"
+
+
+def bpf_programs(held):
+    """Loaded programs that trace, by who holds them."""
     done = subprocess.run(["bpftool", "prog", "list", "-j"], stdin=subprocess.DEVNULL,
                           capture_output=True, check=False)
     if done.returncode:
         return [f"BPF programs cannot be listed: {done.stderr.decode().strip()}"]
+    owners = {}
+    for pid, text in held:
+        for number in re.findall(r"^prog_id:\s*(\d+)", text, re.MULTILINE):
+            owners.setdefault(int(number), set()).add(owner(pid))
     found = {}
     for program in json.loads(done.stdout or "[]"):
         if program.get("type") in TRACING:
-            owners = ", ".join(sorted(f"{p['comm']}[{p['pid']}]" for p in program.get("pids", [])))
-            key = f"BPF programs{' of ' + owners if owners else ''}"
+            key = ", ".join(sorted(owners.get(program["id"], ["nobody: pinned"])))
             found.setdefault(key, []).append(program.get("name", str(program["id"])))
-    return [f"{key}: {shorten(names)}" for key, names in sorted(found.items())]
+    return [f"BPF programs of {key}: {shorten(names)}" for key, names in sorted(found.items())]
 
 
 def shorten(names, most=4):
@@ -53,15 +69,10 @@ def audit():
     return []
 
 
-def fanotify():
+def fanotify(held):
     """Processes with fanotify marks on mounts or file systems: every file is theirs."""
-    found = set()
-    for info in glob.glob("/proc/[0-9]*/fdinfo/*"):
-        text = read(info)
-        if "fanotify" in text and ("mnt_id:" in text.split("fanotify", 1)[1] or "sdev:" in text):
-            pid = info.split("/")[2]
-            found.add(f"fanotify marks of {read(f'/proc/{pid}/comm').strip()}[{pid}]")
-    return sorted(found)
+    return sorted({f"fanotify marks of {owner(pid)}" for pid, text in held
+                   if re.search(r"^fanotify (mnt_id|sdev):", text, re.MULTILINE)})
 
 
 def read(path):
@@ -74,4 +85,5 @@ def read(path):
 
 def watchers():
     """One line for each that is there; an empty list on a machine that is quiet."""
-    return bpf_programs() + ftrace() + fanotify() + audit()
+    held = list(descriptors())
+    return bpf_programs(held) + ftrace() + fanotify(held) + audit()
