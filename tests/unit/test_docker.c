@@ -122,10 +122,36 @@ static void a_driver_without_upper_directories_is_said_so(void **state)
 
 	(void)state;
 	world_open(&w);
-	put_container(&w, ID_A, "{\"Driver\":\"vfs\"}", "{}", "m1");
+	put_container(&w, ID_A, "{\"Driver\":\"zfs\"}", "{}", "m1");
 	c = read_one(&w, ID_A);
 	assert_null(c->overlay.upper);
-	assert_string_equal(c->storage_error, "storage driver vfs has no upper directory");
+	assert_string_equal(c->storage_error, "storage driver zfs has no upper directory");
+	container_free(c);
+	world_close(&w);
+}
+
+static void a_copy_of_the_image_is_compared_with_what_docker_made_of_it(void **state)
+{
+	struct host_world w;
+	struct container *c;
+
+	(void)state;
+	world_open(&w);
+	put_container(&w, ID_A, "{\"Driver\":\"vfs\"}", "{}", "m1");
+	world_file(&w, DATA "/image/vfs/layerdb/mounts/" ID_A "/mount-id", "m1");
+	c = read_one(&w, ID_A);
+	assert_null(c->overlay.upper);
+	assert_non_null(c->storage_error);
+	container_free(c);
+
+	world_dir(&w, DATA "/vfs/dir/m1");
+	world_dir(&w, DATA "/vfs/dir/m1-init");
+	c = read_one(&w, ID_A);
+	assert_string_equal(c->overlay.upper, DATA "/vfs/dir/m1");
+	assert_int_equal(c->overlay.lowers_len, 1);
+	assert_string_equal(c->overlay.lowers[0], DATA "/vfs/dir/m1-init");
+	assert_true(c->overlay.is_whole);
+	assert_null(c->storage_error);
 	container_free(c);
 	world_close(&w);
 }
@@ -293,6 +319,7 @@ int main(void)
 		cmocka_unit_test(volumes_and_a_read_only_root_are_seen),
 		cmocka_unit_test(never_started_is_created_and_stopped_is_exited),
 		cmocka_unit_test(a_driver_without_upper_directories_is_said_so),
+		cmocka_unit_test(a_copy_of_the_image_is_compared_with_what_docker_made_of_it),
 		cmocka_unit_test(a_mount_leads_to_its_container),
 		cmocka_unit_test(only_ids_are_listed),
 		cmocka_unit_test(the_stamp_follows_the_files),

@@ -53,6 +53,34 @@ static void a_measured_container_is_read_whole(void **state)
 	world_close(&w);
 }
 
+static void a_copy_of_the_image_is_compared_with_its_parent(void **state)
+{
+	struct host_world w;
+	struct source s;
+	struct container *c;
+
+	(void)state;
+	world_open(&w);
+	s = world_source(&w, &podman_source_ops, (char[]){GRAPH});
+	world_fixture(&w, GRAPH "/vfs-containers/containers.json", "podman-containers.json");
+	world_dir(&w, GRAPH "/vfs/dir/" PW_LAYER);
+	world_dir(&w, GRAPH "/vfs/dir/parent");
+	assert_int_equal(read_key(&s, PW, &c), 0);
+	assert_null(c->overlay.upper);
+	assert_non_null(c->storage_error);
+	container_free(c);
+
+	world_file(&w, GRAPH "/vfs-layers/layers.json",
+		   "[{\"id\":\"x\"},{\"id\":\"" PW_LAYER "\",\"parent\":\"parent\"}]");
+	assert_int_equal(read_key(&s, PW, &c), 0);
+	assert_string_equal(c->overlay.upper, GRAPH "/vfs/dir/" PW_LAYER);
+	assert_string_equal(c->overlay.lowers[0], GRAPH "/vfs/dir/parent");
+	assert_true(c->overlay.is_whole);
+	container_free(c);
+	source_close(&s);
+	world_close(&w);
+}
+
 static void crio_names_its_pods(void **state)
 {
 	struct host_world w;
@@ -130,7 +158,7 @@ static void transient_containers_stand_in_another_list(void **state)
 	world_close(&w);
 }
 
-static void vfs_has_no_upper_directory(void **state)
+static void zfs_has_no_upper_directory(void **state)
 {
 	struct host_world w;
 	struct source s;
@@ -139,10 +167,10 @@ static void vfs_has_no_upper_directory(void **state)
 	(void)state;
 	world_open(&w);
 	s = world_source(&w, &podman_source_ops, (char[]){GRAPH});
-	world_fixture(&w, GRAPH "/vfs-containers/containers.json", "podman-containers.json");
+	world_fixture(&w, GRAPH "/zfs-containers/containers.json", "podman-containers.json");
 	assert_int_equal(read_key(&s, PW, &c), 0);
 	assert_null(c->overlay.upper);
-	assert_string_equal(c->storage_error, "storage driver vfs has no upper directory");
+	assert_string_equal(c->storage_error, "storage driver zfs has no upper directory");
 	container_free(c);
 	source_close(&s);
 	world_close(&w);
@@ -195,10 +223,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_measured_container_is_read_whole),
+		cmocka_unit_test(a_copy_of_the_image_is_compared_with_its_parent),
 		cmocka_unit_test(crio_names_its_pods),
 		cmocka_unit_test(a_layer_leads_to_its_container),
 		cmocka_unit_test(transient_containers_stand_in_another_list),
-		cmocka_unit_test(vfs_has_no_upper_directory),
+		cmocka_unit_test(zfs_has_no_upper_directory),
 		cmocka_unit_test(hostile_lists_give_an_error_or_nothing),
 	};
 

@@ -129,13 +129,27 @@ static const char *why_not_live(struct engine *e, const char *fs)
 	       "last scan";
 }
 
-/* The fs tier counts where the file system reports its writes; elsewhere it sees none. */
-static unsigned unseen_on(const struct engine *e, const char *fs)
+/*
+ * The fs tier counts where the file system reports its writes; elsewhere it sees none.
+ * The roots of all subvolumes of a btrfs have one number: what is written beneath them is
+ * counted by cgroup, as target "other".
+ */
+static unsigned unseen_on(const struct engine *e, const char *fs, bool is_whole)
 {
+	if (e->probe && is_whole && strcmp(fs, "btrfs") == 0)
+		return 1u << PROBE_SEES_LAYER_WRITES;
 	if (!e->probe || probe_tier(e->probe) != PROBE_TIER_FS || strcmp(fs, "ext4") == 0 ||
 	    strcmp(fs, "xfs") == 0)
 		return 0;
 	return 1u << PROBE_SEES_LAYER_WRITES | 1u << PROBE_SEES_COPY_UP_BYTES;
+}
+
+/* Whoever removes something from a layer that nobody uses is about to remove all of it. */
+static bool is_in_use(const struct container *meta)
+{
+	if (!meta->overlay.is_whole)
+		return meta->overlay.dev != 0;
+	return meta->state == CONTAINER_RUNNING || meta->state == CONTAINER_PAUSED;
 }
 
 static void open_tree(struct engine *e, struct track *t)
@@ -166,8 +180,9 @@ static void open_tree(struct engine *e, struct track *t)
 			.fs_type = fs_type,
 		};
 
+		layer_stack_set_whole(stack, o->is_whole);
 		t->c->limits = why_not_live(e, fs_type);
-		t->c->unseen = unseen_on(e, fs_type);
+		t->c->unseen = unseen_on(e, fs_type, o->is_whole);
 		options.events_complete = !t->c->limits;
 		err = tree_open(&options, &t->c->tree);
 	}
@@ -179,7 +194,7 @@ static void open_tree(struct engine *e, struct track *t)
 		return;
 	}
 	t->c->incomplete &= ~(1u << LOSS_WALK_FAILED);
-	tree_set_mounted(t->c->tree, o->dev != 0);
+	tree_set_mounted(t->c->tree, is_in_use(t->c->meta));
 	t->last_rescan_ns = t->work_due_ns = clock_mono_ns();
 }
 
@@ -214,7 +229,7 @@ static void apply(struct engine *e, struct track *t)
 	if (!t->c->tree && meta->overlay.upper && !t->c->removed_wall_ns)
 		open_tree(e, t);
 	else if (t->c->tree)
-		tree_set_mounted(t->c->tree, meta->overlay.dev != 0);
+		tree_set_mounted(t->c->tree, is_in_use(meta));
 	announce_state(e, t);
 }
 

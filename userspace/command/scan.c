@@ -113,6 +113,7 @@ static int scan_layer(const struct global_options *options, const struct contain
 		log_error("%s", error.len ? strbuf_str(&error) : strerror(-err));
 		return command_exit_code(err);
 	}
+	layer_stack_set_whole(stack, overlay->is_whole);
 	err = layer_scan(options->host_root, overlay->upper, stack, add_line, &lines);
 	layer_stack_close(stack);
 	if (!err)

@@ -46,6 +46,7 @@ struct container_overlay {
 	char **lowers; /* topmost first */
 	size_t lowers_len;
 	uint32_t dev; /* s_dev of the mounted overlay as kernel dev_t; 0 while not mounted */
+	bool is_whole; /* upper is no overlay's, but holds the files of lowers[0] as well */
 	bool read_only;
 	bool unsupported; /* redirect_dir=on, metacopy=on: lists cannot be exact */
 };

@@ -187,7 +187,22 @@ static void take_snapshot(struct source *s, struct container *c)
 	}
 }
 
-/* Drivers without an upper directory are said so; */
+/* What docker itself put into a copy of the image is beside it: <id>-init. */
+static int take_copy(struct source *s, const char *driver, struct container *c)
+{
+	auto_strbuf struct strbuf upper = STRBUF_INIT, image = STRBUF_INIT;
+	char mount_id[DOCKER_MOUNT_ID_MAX];
+	int err;
+
+	err = docker_read_mount_id(s, driver, c->id, mount_id);
+	if (err)
+		return err;
+	source_path(&upper, s, driver, source_copies_in(driver), mount_id, NULL);
+	strbuf_addf(&image, "%s-init", strbuf_str(&upper));
+	return source_take_whole(s->fs, strbuf_str(&upper), strbuf_str(&image), &c->overlay);
+}
+
+/* Drivers without a directory of the container's own are said so. */
 static bool take_driver(struct source *s, const char *driver, struct container *c)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
@@ -195,9 +210,9 @@ static bool take_driver(struct source *s, const char *driver, struct container *
 
 	if (!driver || !source_is_name(driver))
 		return true;
-	if (!strcmp(driver, "overlay2") || !strcmp(driver, "overlay")) {
+	if (!strcmp(driver, "overlay2") || !strcmp(driver, "overlay") || source_copies_in(driver)) {
 		take_image_time(s, driver, c);
-		err = take_layer(s, driver, c);
+		err = source_copies_in(driver) ? take_copy(s, driver, c) : take_layer(s, driver, c);
 		if (err)
 			strbuf_addf(&text, "docker's record of the layer cannot be read: %s",
 				    strerror(-err));

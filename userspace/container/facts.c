@@ -104,6 +104,7 @@ static bool copy_layer(const struct container_overlay *from, struct container_ov
 {
 	if (!source_set(&to->upper, from->upper) || !source_set(&to->work, from->work))
 		return false;
+	to->is_whole = from->is_whole;
 	if (!from->lowers_len)
 		return true;
 	to->lowers = calloc(from->lowers_len, sizeof(*to->lowers));

@@ -15,7 +15,7 @@ static bool same_overlay(const struct container_overlay *a, const struct contain
 {
 	if (!same(a->upper, b->upper) || !same(a->work, b->work) || !same(a->merged, b->merged) ||
 	    a->lowers_len != b->lowers_len || a->dev != b->dev || a->read_only != b->read_only ||
-	    a->unsupported != b->unsupported)
+	    a->unsupported != b->unsupported || a->is_whole != b->is_whole)
 		return false;
 	for (size_t i = 0; i < a->lowers_len; i++) {
 		if (!same(a->lowers[i], b->lowers[i]))

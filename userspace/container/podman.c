@@ -79,12 +79,51 @@ static bool take_config(struct source *s, const struct podman_listed *l, struct 
 	return ok;
 }
 
+/* The layer that @layer was made from, if the list @name of layers has it. The caller frees it. */
+static char *parent_in(struct source *s, const char *driver, const char *name, const char *layer)
+{
+	auto_strbuf struct strbuf folder = STRBUF_INIT, path = STRBUF_INIT, why = STRBUF_INIT;
+	const char *id, *parent = NULL;
+	char *copy;
+	json_t *json, *item;
+	size_t i;
+
+	strbuf_addf(&folder, "%s-layers", driver);
+	source_path(&path, s, strbuf_str(&folder), name, NULL);
+	if (hostfs_read_json(s->fs, strbuf_str(&path), &why, &json))
+		return NULL;
+	json_array_foreach (json, i, item) {
+		id = json_text(item, "id");
+		if (id && !strcmp(id, layer))
+			parent = json_text(item, "parent");
+	}
+	copy = parent && source_is_name(parent) ? strdup(parent) : NULL;
+	json_decref(json);
+	return copy;
+}
+
+static int take_copy(struct source *s, const struct podman_listed *l, struct container *c)
+{
+	auto_strbuf struct strbuf upper = STRBUF_INIT, image = STRBUF_INIT;
+	auto_free char *parent = parent_in(s, l->driver, "layers.json", l->layer);
+
+	if (!parent)
+		parent = parent_in(s, l->driver, "volatile-layers.json", l->layer);
+	if (!parent)
+		return -ENOENT;
+	source_path(&upper, s, l->driver, source_copies_in(l->driver), l->layer, NULL);
+	source_path(&image, s, l->driver, source_copies_in(l->driver), parent, NULL);
+	return source_take_whole(s->fs, strbuf_str(&upper), strbuf_str(&image), &c->overlay);
+}
+
 static bool take_layer(struct source *s, const struct podman_listed *l, struct container *c)
 {
 	auto_strbuf struct strbuf home = STRBUF_INIT, text = STRBUF_INIT;
 	int err = -ENOTSUP;
 
-	if (!strncmp(l->driver, "overlay", strlen("overlay")))
+	if (source_copies_in(l->driver))
+		err = take_copy(s, l, c);
+	else if (!strncmp(l->driver, "overlay", strlen("overlay")))
 		err = source_read_layer(s->fs, source_path(&home, s, l->driver, NULL), l->layer,
 					&c->overlay);
 	if (!err)

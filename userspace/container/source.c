@@ -174,3 +174,34 @@ int source_read_layer(const struct hostfs *fs, const char *home, const char *lay
 	*ret = overlay;
 	return 0;
 }
+
+const char *source_copies_in(const char *driver)
+{
+	if (!strcmp(driver, "vfs"))
+		return "dir";
+	return strcmp(driver, "btrfs") ? NULL : "subvolumes";
+}
+
+int source_take_whole(const struct hostfs *fs, const char *upper, const char *image,
+		      struct container_overlay *ret)
+{
+	struct container_overlay overlay = {.is_whole = true};
+	struct stat st;
+	int err;
+
+	err = hostfs_stat(fs, upper, &st);
+	if (!err)
+		err = hostfs_stat(fs, image, &st);
+	if (err)
+		return err;
+	overlay.upper = strdup(upper);
+	overlay.lowers = calloc(1, sizeof(*overlay.lowers));
+	if (overlay.lowers)
+		overlay.lowers[overlay.lowers_len++] = strdup(image);
+	if (!overlay.upper || !overlay.lowers || !overlay.lowers[0]) {
+		mountinfo_overlay_done(&overlay);
+		return -ENOMEM;
+	}
+	*ret = overlay;
+	return 0;
+}

@@ -115,6 +115,19 @@ void source_resolve_links(const struct hostfs *fs, const char *home,
 			  struct container_overlay *overlay);
 
 /*
+ * Where below <root>/<driver> a graph driver keeps the copies, or snapshots, of images that
+ * containers run on: "dir" of vfs, "subvolumes" of btrfs. NULL: it makes none.
+ */
+const char *source_copies_in(const char *driver);
+
+/*
+ * A container whose directory @upper holds the files of its image, @image, as well.
+ * 0, -ENOENT when one of them is not there, -ENOMEM.
+ */
+int source_take_whole(const struct hostfs *fs, const char *upper, const char *image,
+		      struct container_overlay *ret);
+
+/*
  * The overlay of containers-storage's and docker's overlay2 layout:
  * <home>/<layer>/{diff,work,lower}. 0, -ENOENT when there is no such layer, -ENOMEM.
  */

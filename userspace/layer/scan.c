@@ -33,7 +33,7 @@ struct scan_dir {
 
 struct scan {
 	int rootfd;
-	bool user_xattr;
+	bool user_xattr, is_whole;
 	struct scan_dir *dirs;
 	size_t len, size;
 	layer_scan_fn fn;
@@ -127,7 +127,7 @@ static int judge(struct scan *s, const char *name, const struct stat *st,
 {
 	int differs;
 
-	if (layer_is_whiteout(st) ||
+	if ((!s->is_whole && layer_is_whiteout(st)) ||
 	    ((s->marks & LAYER_XWHITEOUTS) && layer_is_xwhiteout(s->fd, name, st, s->user_xattr)))
 		return lower ? 'D' : ' ';
 	if (!lower)
@@ -251,9 +251,9 @@ static int scan_dir(struct scan *s, size_t at)
 	}
 
 	/* Beneath an opaque directory nothing is merged, whether marked again or not. */
-	s->marks = layer_dir_marks(s->fd, s->user_xattr);
+	s->marks = s->is_whole ? 0 : layer_dir_marks(s->fd, s->user_xattr);
 	s->dirs[at].is_opaque =
-		s->dirs[at].lower && ((at && (s->marks & LAYER_OPAQUE)) ||
+		s->dirs[at].lower && (s->is_whole || (at && (s->marks & LAYER_OPAQUE)) ||
 				      (parent != NO_PARENT && s->dirs[parent].is_opaque));
 	err = scan_names(s, d);
 	tdestroy(s->names, free);
@@ -290,6 +290,7 @@ int layer_scan(const char *host_root, const char *upper, struct layer_stack *sta
 	if (s.rootfd < 0)
 		return -errno;
 	s.user_xattr = layer_uses_user_xattr(s.rootfd);
+	s.is_whole = layer_stack_is_whole(stack);
 
 	err = add_dir(&s, "", layer_dir_get(layer_stack_root(stack)), false);
 	for (at = 0; at < s.len && !err; at++)

@@ -131,6 +131,16 @@ struct layer_dir *layer_stack_root(struct layer_stack *s)
 	return s->root;
 }
 
+void layer_stack_set_whole(struct layer_stack *s, bool is_whole)
+{
+	s->is_whole = is_whole;
+}
+
+bool layer_stack_is_whole(const struct layer_stack *s)
+{
+	return s->is_whole;
+}
+
 uint64_t layer_stack_disk_lookups(const struct layer_stack *s)
 {
 	return s->disk_lookups;

@@ -29,6 +29,13 @@ int layer_stack_open(const char *host_root, char *const *lowers, size_t lowers_l
 struct layer_stack *layer_stack_close(struct layer_stack *s);
 
 /*
+ * A whole upper directory holds the files of the image too (graph drivers vfs and btrfs
+ * copy them): each of its directories hides the lower one, nothing in it is a whiteout.
+ */
+void layer_stack_set_whole(struct layer_stack *s, bool is_whole);
+bool layer_stack_is_whole(const struct layer_stack *s);
+
+/*
  * A directory of the merged lower layers, held in the cache. References are
  * counted: pair every get with a put.
  */

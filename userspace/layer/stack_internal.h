@@ -36,6 +36,7 @@ struct lookup_memory;
 struct layer_stack {
 	struct lower *lowers;
 	size_t lowers_len;
+	bool is_whole;
 	struct layer_dir *root;
 	struct open_part open[STACK_OPEN_MAX];
 	uint64_t clock;

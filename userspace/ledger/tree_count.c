@@ -24,6 +24,8 @@ static uint64_t bytes_of(const struct tree *t, const struct tree_node *n)
 
 	if (!S_ISREG(n->st.mode) || (n->flags & NODE_WHITEOUT))
 		return 0;
+	if (t->is_whole && n->verdict == TREE_NONE)
+		return 0;
 	if (n->st.nlink < 2)
 		return n->st.size;
 	e = index_find(t, n->st.ino);
@@ -80,7 +82,7 @@ static struct tree_node *leave(const struct tree *t, struct tree_node *n)
 		return NULL;
 	/* Implied: something changed beneath a directory that did not change itself. */
 	c->modified += n->verdict == TREE_NONE && n->dir->has_lines;
-	c->touched += n->verdict == TREE_NONE && !n->dir->has_lines;
+	c->touched += n->verdict == TREE_NONE && !n->dir->has_lines && !t->is_whole;
 	if (n->verdict != TREE_NONE || n->dir->has_lines)
 		n->parent->dir->has_lines = true;
 	return n->parent;

@@ -85,11 +85,11 @@ int tree_read_marks(struct tree *t, struct tree_reader *r)
 {
 	const struct tree_node *parent = r->node->parent;
 	struct tree_dir *d = r->node->dir;
-	unsigned marks = layer_dir_marks(r->fd, t->user_xattr);
+	unsigned marks = t->is_whole ? 0 : layer_dir_marks(r->fd, t->user_xattr);
 	bool is_opaque;
 
 	d->has_xwhiteouts = marks & LAYER_XWHITEOUTS;
 	/* overlayfs does not look at the root; without a lower nothing can be hidden. */
-	is_opaque = parent && d->lower && ((marks & LAYER_OPAQUE) || parent->dir->is_opaque);
-	return set_opaque(t, r, is_opaque);
+	is_opaque = parent && ((marks & LAYER_OPAQUE) || parent->dir->is_opaque);
+	return set_opaque(t, r, d->lower && (is_opaque || t->is_whole));
 }

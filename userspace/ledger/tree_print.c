@@ -109,6 +109,12 @@ static enum tree_verdict verdict_of(const struct item *i)
 	return (enum tree_verdict)i->node->verdict;
 }
 
+/* Equal to the image's: of interest where it takes a copy-up to be there. */
+static bool is_shown(const struct printer *p, const struct item *i)
+{
+	return p->all && (!p->t->is_whole || i->node->depth != TREE_DEPTH_UNKNOWN);
+}
+
 static int print_item(struct printer *p, const struct item *i, tree_line_fn fn, void *arg)
 {
 	struct tree_line line = {.verdict = verdict_of(i), .node = i->node};
@@ -117,7 +123,7 @@ static int print_item(struct printer *p, const struct item *i, tree_line_fn fn, 
 	strbuf_adds(&p->path, i->name);
 	if (strbuf_failed(&p->path))
 		return -ENOMEM;
-	if (line.verdict == TREE_NONE && !p->all)
+	if (line.verdict == TREE_NONE && !is_shown(p, i))
 		return 0;
 	line.path = strbuf_str(&p->path);
 	line.path_len = p->path.len;

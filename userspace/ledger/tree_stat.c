@@ -103,6 +103,8 @@ static int capability_differs(struct tree_node *n, const struct evidence *e)
 
 static bool is_whiteout(struct tree *t, struct tree_node *n, int dirfd, const struct stat *st)
 {
+	if (t->is_whole)
+		return false;
 	if (layer_is_whiteout(st))
 		return true;
 	return n->parent->dir->has_xwhiteouts &&
@@ -181,6 +183,11 @@ static unsigned copy_bits(const struct evidence *e, bool whiteout)
 static void judge_depth(struct tree *t, struct tree_node *n, unsigned bits)
 {
 	if (n->verdict != TREE_NONE || !(n->flags & NODE_HAS_LOWER) || (n->flags & NODE_WHITEOUT)) {
+		n->depth = TREE_DEPTH_UNKNOWN;
+		return;
+	}
+	/* There, that a name is in the upper directory says nothing. */
+	if (t->is_whole && !(n->flags & NODE_WRITTEN)) {
 		n->depth = TREE_DEPTH_UNKNOWN;
 		return;
 	}

@@ -166,6 +166,7 @@ struct tree {
 	uint64_t key[2];
 
 	bool events_complete, user_xattr;
+	bool is_whole; /* the upper directory holds the image's files too */
 	bool is_mounted, is_gone, is_scanned;
 	bool has_unwatched; /* something essential: as of the last scan, whatever comes in */
 	bool watch_failed;  /* for something essential, since the last rescan began */
