@@ -39,6 +39,16 @@ class Environment:
                      for name in ("write_calls", "written_bytes"))
 
 
+@suite.test
+def the_self_test_at_start_passed_and_left_nothing(env):
+    for tier in TIERS:
+        scrape = env.agents[tier].metrics()
+        check_equal(scrape.value("driftwatch_self_test", result="passed"), 1, tier)
+        check_equal(scrape.value("driftwatch_self_test", result="failed"), 0, tier)
+        left = [name for name in os.listdir(env.agents[tier].state_dir) if "self-test" in name]
+        check_equal(left, [], f"{tier}: in the state directory")
+
+
 def check_calls(tier, kind, got, truth, what):
     if kind in CALLS_ARE_A_FLOOR[tier]:
         check(got <= truth, f"{what}: {got} calls, more than {truth}")

@@ -20,6 +20,8 @@ struct probe {
 	struct probe_program programs[4];
 	size_t programs_len;
 	struct probe_hook hook;
+	enum probe_self_test self_test;
+	const char *self_test_text;
 };
 
 struct registry {
@@ -52,13 +54,46 @@ int probe_tier_parse(const char *text, enum probe_tier *ret)
 const char *probe_sight_name(enum probe_sight sight)
 {
 	static const char *const names[PROBE_SEES_MAX] = {
-		"layer_writes", "volume_writes", "tmpfs_writes", "other_writes", "io_uring",
-		"direct_io",	"copy_up_bytes", "mmap_pages",	 "dirty_ext4",	 "dirty_ext4_xattr",
-		"dirty_xfs",	"create",	 "unlink",	 "rename",	 "link",
-		"attr",		"truncate",	 "exec",	 "cgroups",
+		"layer_writes",
+		"volume_writes",
+		"tmpfs_writes",
+		"other_writes",
+		"writev",
+		"splice",
+		"copy_file_range",
+		"aio",
+		"io_uring",
+		"direct_io",
+		"copy_up_bytes",
+		"mmap_pages",
+		"dirty_ext4",
+		"dirty_ext4_xattr",
+		"dirty_xfs",
+		"create",
+		"unlink",
+		"rename",
+		"link",
+		"attr",
+		"truncate",
+		"exec",
+		"cgroups",
 	};
 
 	return names[sight];
+}
+
+enum probe_self_test probe_self_test_result(const struct probe *p, const char **ret_text)
+{
+	if (ret_text)
+		*ret_text = p->self_test_text ? p->self_test_text : "";
+	return p->self_test;
+}
+
+const char *probe_self_test_name(enum probe_self_test result)
+{
+	static const char *const names[] = {"not_run", "passed", "failed"};
+
+	return names[result];
 }
 
 const char *probe_libbpf_version(void)

@@ -139,7 +139,7 @@ void config_key(const struct config_setting *setting, struct strbuf *out)
 static int set_defaults(struct config *c)
 {
 	*c = (struct config){
-		.state_dir = strdup("/var/lib/driftwatch"),
+		.state_dir = strdup(CONFIG_STATE_DIR),
 		.tier = strdup("auto"),
 		.max_containers = 1024,
 		.max_files = 200000,

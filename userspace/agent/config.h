@@ -24,6 +24,8 @@ struct config_list {
 	size_t len;
 };
 
+#define CONFIG_STATE_DIR "/var/lib/driftwatch" /* unless told otherwise */
+
 /* Strings are owned; NULL where nothing was set. */
 struct config {
 	char *socket;

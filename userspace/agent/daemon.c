@@ -25,6 +25,7 @@ struct engine_options daemon_engine_options(const struct agent *a)
 			{
 				.pin_dir = a->pin_dir,
 				.btf_path = c->btf,
+				.scratch_dir = c->state_dir,
 				.max_containers = (unsigned)c->max_containers,
 			},
 		.registry =
@@ -159,6 +160,28 @@ static int start_engine(struct agent *a)
 	return err ? report(err, &error) : 0;
 }
 
+static void log_refused(const struct probe_hook *hook, void *arg)
+{
+	(void)arg;
+	if (!hook->attached && hook->error)
+		log_warning("the kernel refuses %s (%s): %s", hook->name, hook->role,
+			    strerror(-hook->error));
+}
+
+/* Once: what the chosen hooks leave in the dark. */
+static void log_lacks(const struct probe *probe)
+{
+	auto_strbuf struct strbuf lacks = STRBUF_INIT;
+
+	probe_foreach_hook(probe, log_refused, NULL);
+	for (int i = 0; i < PROBE_SEES_MAX; i++)
+		if (!probe_sees(probe, i))
+			strbuf_addf(&lacks, "%s%s", lacks.len ? ", " : "", probe_sight_name(i));
+	if (lacks.len)
+		log_info("tier %s does not see: %s (driftwatch doctor says what that means)",
+			 probe_tier_name(probe_tier(probe)), strbuf_str(&lacks));
+}
+
 static int serve(struct agent *a, int signal_fd)
 {
 	const struct probe *probe = engine_probe(a->engine);
@@ -176,6 +199,8 @@ static int serve(struct agent *a, int signal_fd)
 	log_info("watching %zu containers with tier %s, API on %s",
 		 ledger_count(engine_ledger(a->engine)),
 		 probe ? probe_tier_name(probe_tier(probe)) : "none", a->config->socket);
+	if (probe)
+		log_lacks(probe);
 	notify_ready("watching");
 	err = loop_run(&loop, signal_fd);
 	if (err)

@@ -37,9 +37,23 @@ static void add_hook(const struct probe_hook *hook, void *arg)
 	err |= view_set_text(object, "name", hook->name);
 	err |= view_set_text(object, "role", hook->role);
 	err |= view_set_bool(object, "attached", hook->attached);
+	err |= view_set_bool(object, "blind", hook->is_blind);
 	err |= view_set_new(object, "error", json_integer(hook->error));
 	err |= view_set_text(object, "why_not", hook->why_not);
 	json_array_append_new(arg, whole(object, err));
+}
+
+static json_t *self_test(const struct probe *probe)
+{
+	const char *text = "";
+	enum probe_self_test result =
+		probe ? probe_self_test_result(probe, &text) : PROBE_SELF_TEST_NOT_RUN;
+	json_t *object = json_object();
+	int err = 0;
+
+	err |= view_set_text(object, "result", probe_self_test_name(result));
+	err |= view_set_text(object, "text", *text ? text : NULL);
+	return whole(object, err);
 }
 
 static json_t *hooks(const struct probe *probe)
@@ -121,6 +135,7 @@ json_t *status_json(const struct engine *engine, const char *node)
 	err |= view_set_text(object, "tier", probe ? probe_tier_name(probe_tier(probe)) : "none");
 	err |= view_set_bool(object, "adopted", probe && probe_was_adopted(probe));
 	err |= view_set_new(object, "sees", sights(probe));
+	err |= view_set_new(object, "self_test", self_test(probe));
 	err |= view_set_new(object, "hooks", hooks(probe));
 	err |= view_set_new(object, "sources", sources(engine_registry(engine)));
 	err |= view_set_new(object, "health", health(probe, &stats));

@@ -7,7 +7,7 @@
  *	version, root, capabilities{NAME: bool}, cgroup, kernel{…},
  *	agent{socket, answers, error},
  *	seen_by ("agent", "trial" or null), tier, tier_reason,
- *	sees{SIGHT: bool}, hooks[…],
+ *	sees{SIGHT: bool}, self_test{result: "passed" | "failed" | "not_run", text}, hooks[…],
  *	trial{errno, error}	when an own attempt to load was refused
  *	sources[{kind, root, exists, fs, found_by, readable, containers, errors, last_error}],
  *	layers[{fs, containers}], unreadable[{container, error}], storage_error

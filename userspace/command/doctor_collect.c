@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/client.h"
+#include "agent/config.h"
 #include "base/file.h"
 #include "base/version.h"
 #include "command/render_value.h"
@@ -109,18 +110,36 @@ static void add_hook(const struct probe_hook *hook, void *arg)
 	set_text(object, "name", hook->name);
 	set_text(object, "role", hook->role);
 	set_bool(object, "attached", hook->attached);
+	set_bool(object, "blind", hook->is_blind);
 	set_text(object, "why_not",
-		 hook->attached	 ? NULL
-		 : hook->why_not ? hook->why_not
-		 : hook->error	 ? strerror(-hook->error)
-				 : "not tried");
+		 hook->is_blind	  ? hook->why_not
+		 : hook->attached ? NULL
+		 : hook->why_not  ? hook->why_not
+		 : hook->error	  ? strerror(-hook->error)
+				  : "not tried");
 	json_array_append_new(arg, object);
+}
+
+static void add_self_test(json_t *report, const struct probe *probe)
+{
+	json_t *object = json_object();
+	const char *text;
+
+	set_text(object, "result", probe_self_test_name(probe_self_test_result(probe, &text)));
+	set_text(object, "text", *text ? text : NULL);
+	json_object_set_new(report, "self_test", object);
+}
+
+/* The usual place of the state, or whatever is as likely on the disk of the layers. */
+static const char *scratch_dir(void)
+{
+	return access(CONFIG_STATE_DIR, W_OK) ? "/var/tmp" : CONFIG_STATE_DIR;
 }
 
 static void try_kernel_side(json_t *report)
 {
 	auto_strbuf struct strbuf error = STRBUF_INIT;
-	const struct probe_options options = {0};
+	const struct probe_options options = {.scratch_dir = scratch_dir()};
 	json_t *sees, *hooks, *trial;
 	struct probe *probe;
 	int err = probe_open(&options, &error, &probe);
@@ -141,12 +160,14 @@ static void try_kernel_side(json_t *report)
 	set_text(report, "tier", probe_tier_name(probe_tier(probe)));
 	json_object_set_new(report, "sees", sees);
 	json_object_set_new(report, "hooks", hooks);
+	add_self_test(report, probe);
 	probe_close(probe, false);
 }
 
 static void copy_status(json_t *report, const json_t *status)
 {
-	static const char *const keys[] = {"tier", "sees", "hooks", "sources", "health", "ready"};
+	static const char *const keys[] = {"tier",    "sees",	"self_test", "hooks",
+					   "sources", "health", "ready"};
 
 	set_text(report, "seen_by", "agent");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {

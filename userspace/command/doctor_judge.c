@@ -139,6 +139,18 @@ static void judge_kernel(json_t *report)
 			"there is no cgroup v2 hierarchy: writers are named by process only");
 }
 
+static void judge_self_test(json_t *report)
+{
+	const char *result = value_string(report, "self_test.result");
+
+	if (result && !strcmp(result, "failed"))
+		doctor_add_finding(report, "warning",
+				   "see what else traces this kernel (bpftool prog); --tier "
+				   "chooses other hooks",
+				   "attached hooks do not see what they should: %s",
+				   value_string(report, "self_test.text"));
+}
+
 /* --- runtimes and storage */
 
 static void judge_source(json_t *report, const json_t *source)
@@ -239,6 +251,7 @@ int doctor_judge(json_t *report)
 	judge_health(report);
 	judge_process(report);
 	judge_kernel(report);
+	judge_self_test(report);
 	doctor_judge_sights(report);
 	judge_storage(report);
 	json_object_set_new(report, "works", json_boolean(code == EXIT_CODE_OK));

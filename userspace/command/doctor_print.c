@@ -138,6 +138,13 @@ static void add_tier(struct strbuf *out, const json_t *report, bool verbose)
 		add_text(out, report, "tier_reason", "");
 	}
 	strbuf_addc(out, '\n');
+	strbuf_addf(out, LABEL "", "self-test");
+	add_text(out, report, "self_test.result", "not_run");
+	if (value_string(report, "self_test.text")) {
+		strbuf_adds(out, ": ");
+		add_text(out, report, "self_test.text", "");
+	}
+	strbuf_addc(out, '\n');
 	add_sights(out, report, "sees", true);
 	add_sights(out, report, "sees not", false);
 	add_hooks(out, report, verbose);

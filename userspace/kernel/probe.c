@@ -26,7 +26,7 @@ static size_t power_of_two(size_t n)
 
 static void set_defaults(struct probe_options *o)
 {
-	o->max_containers = o->max_containers ?: 1024;
+	o->max_containers = (o->max_containers ?: 1024) + 1; /* the last is the self-test's */
 	o->max_watched = (unsigned)power_of_two(o->max_watched ?: 262144);
 	o->max_files = o->max_files ?: 65536;
 	o->ring_bytes = power_of_two(o->ring_bytes ?: 1u << 20);
@@ -201,6 +201,7 @@ struct probe *probe_close(struct probe *p, bool keep_pins)
 	free(p->hooks);
 	free(p->uppers);
 	free(p->pin_dir);
+	strbuf_done(&p->self_test_text);
 	free(p);
 	return NULL;
 }
@@ -289,8 +290,16 @@ static int open_tier(const struct probe_options *options, enum probe_tier tier,
 		err = start(p, error);
 	if (err)
 		return err;
+	if (options->scratch_dir)
+		probe_self_test(p, options->scratch_dir);
 	*ret = take_ptr(&p);
 	return 0;
+}
+
+/* Attached, and yet a write was not seen. */
+static bool is_blind(const struct probe *p)
+{
+	return p->self_test == PROBE_SELF_TEST_FAILED && !(p->sees & SEES(LAYER_WRITES));
 }
 
 int probe_open(const struct probe_options *options, struct strbuf *error, struct probe **ret)
@@ -306,6 +315,10 @@ int probe_open(const struct probe_options *options, struct strbuf *error, struct
 		if (error)
 			strbuf_reset(error);
 		err = open_tier(options, order[i], error, ret);
+		if (!err && is_blind(*ret) && i + 1 < sizeof(order) / sizeof(order[0])) {
+			*ret = probe_close(*ret, false);
+			continue;
+		}
 		if (!err || err == -EPERM || err == -ENOENT || err == -EBUSY || err == -EEXIST)
 			break;
 	}

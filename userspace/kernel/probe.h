@@ -37,6 +37,10 @@ enum probe_sight {
 	PROBE_SEES_VOLUME_WRITES,
 	PROBE_SEES_TMPFS_WRITES,
 	PROBE_SEES_OTHER_WRITES,
+	PROBE_SEES_WRITEV,
+	PROBE_SEES_SPLICE, /* splice(), sendfile() */
+	PROBE_SEES_COPY_RANGE,
+	PROBE_SEES_AIO,
 	PROBE_SEES_IO_URING,
 	PROBE_SEES_DIRECT_IO,
 	PROBE_SEES_COPY_UP_BYTES,
@@ -60,6 +64,7 @@ struct probe_options {
 	enum probe_tier tier;
 	const char *pin_dir;	 /* directory on bpffs, made if missing; NULL: nothing is pinned */
 	const char *btf_path;	 /* NULL: /sys/kernel/btf/vmlinux */
+	const char *scratch_dir; /* for the self-test, see below; NULL: none is made */
 	unsigned max_containers; /* 0: 1024 */
 	unsigned max_watched;	 /* inodes; 0: 262144; rounded up to a power of two */
 	unsigned max_files;	 /* per-file aggregates in the kernel; 0: 65536 */
@@ -72,6 +77,8 @@ struct probe;
 /*
  * Load and attach. Hooks are tried one by one; a hook that is refused is noted
  * (probe_foreach_hook) and replaced where there is another.
+ * With a scratch_dir they are tried: where the tier is chosen here, one that does not
+ * see the self-test's write is left for the next.
  * With pins of an earlier agent in pin_dir (same ABI version) its maps and
  * programs are adopted and go on counting.
  * Returns 0, or
@@ -108,11 +115,26 @@ struct probe_hook {
 	const char *name; /* "tp_btf/ext4_da_write_end" */
 	const char *role; /* "layer writes", "dirty inodes", … */
 	bool attached;
+	bool is_blind;	     /* attached, and did not see the self-test */
 	int error;	     /* -errno of load or attach, 0 when attached or not tried */
 	const char *why_not; /* NULL or "not in this tier", "not in BTF", … */
 };
 void probe_foreach_hook(const struct probe *p, void (*fn)(const struct probe_hook *, void *),
 			void *arg);
+
+/*
+ * Whether the hooks see what is done to an overlay of our own in scratch_dir, which nobody
+ * else sees and which is gone again: a write in each way that has a hook of its own. What
+ * a blind hook shows is not seen from then on.
+ */
+enum probe_self_test {
+	PROBE_SELF_TEST_NOT_RUN, /* not asked for, or it cannot be made here */
+	PROBE_SELF_TEST_PASSED,
+	PROBE_SELF_TEST_FAILED,
+};
+/* @ret_text (may be NULL): why it was not run, or which hooks are blind; "" else. */
+enum probe_self_test probe_self_test_result(const struct probe *p, const char **ret_text);
+const char *probe_self_test_name(enum probe_self_test result); /* "not_run", "passed", "failed" */
 
 /* --- records --- */
 

@@ -103,6 +103,21 @@ void slots_repair(struct probe *p)
 	}
 }
 
+void slots_empty_of(struct probe *p, dw_container_t c)
+{
+	size_t count = (size_t)p->cpus * DW_SLOTS_PER_CPU, i;
+
+	for (i = 0; i < count; i++) {
+		struct dw_slot *slot = &p->slots[i];
+
+		if (slot->container != c || !slot_hold(slot))
+			continue;
+		if (slot->container == c)
+			slot->ino = slot->calls = slot->bytes = 0;
+		slot_let_go(slot);
+	}
+}
+
 /* What the slot holds that "files" does not. False when that is nothing. */
 static bool slot_read(const struct dw_slot *slot, struct dw_file_key *key,
 		      struct dw_file_stats *stats)

@@ -115,7 +115,7 @@ int probe_read_health(const struct probe *p, struct probe_health *ret)
 		.files_size = p->options.max_files,
 		.writers_size = map_size(p, MAP_WRITERS),
 		.containers_used = count_keys(p->maps[MAP_OVERLAYS]),
-		.containers_size = p->options.max_containers,
+		.containers_size = p->options.max_containers - 1,
 	};
 	unsigned i;
 	int err = probe_foreach_counters(p, add_lost, &h.records_lost);

@@ -16,7 +16,7 @@
 
 #define FS_WRITES                                                                              \
 	(SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | SEES(COPY_UP_BYTES) | \
-	 SEES(IO_URING))
+	 SEES(IO_URING) | WAYS_TO_WRITE)
 #define CALL_WRITES                                                                           \
 	(SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | SEES(TMPFS_WRITES) | \
 	 SEES(DIRECT_IO))
@@ -54,22 +54,24 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_dio_complete", "iomap_dio_complete", "direct writes", FS, SEES(DIRECT_IO)),
 	/* write_vfs.bpf.c */
 	FN_HOOK("on_vfs_write", "fexit/vfs_write", "writes", FEXIT, CALL_WRITES),
-	FN_HOOK("on_vfs_writev", "fexit/vfs_writev", "writes", FEXIT, 0),
+	FN_HOOK("on_vfs_writev", "fexit/vfs_writev", "writes", FEXIT, SEES(WRITEV)),
 	FN_HOOK("on_splice_write", "fexit/iter_file_splice_write", "writes", FEXIT,
-		SEES(COPY_UP_BYTES)),
+		SEES(COPY_UP_BYTES) | SEES(SPLICE)),
 	FN_HOOK("on_copy_begin", "fentry/vfs_copy_file_range", "writes", FEXIT, 0),
-	FN_HOOK("on_copy_end", "fexit/vfs_copy_file_range", "writes", FEXIT, 0),
-	FN_HOOK("on_aio_complete", "fentry/aio_complete_rw", "writes of AIO", FEXIT, 0),
+	FN_HOOK("on_copy_end", "fexit/vfs_copy_file_range", "writes", FEXIT, SEES(COPY_RANGE)),
+	FN_HOOK("on_aio_complete", "fentry/aio_complete_rw", "writes of AIO", FEXIT, SEES(AIO)),
 	FN_HOOK("on_kretprobe_vfs_write", "kretprobe/vfs_write", "writes", KPROBE, CALL_WRITES),
 	FN_HOOK("on_kprobe_vfs_write", "kprobe/vfs_write", "writes", KPROBE, 0),
-	FN_HOOK("on_kretprobe_vfs_writev", "kretprobe/vfs_writev", "writes", KPROBE, 0),
+	FN_HOOK("on_kretprobe_vfs_writev", "kretprobe/vfs_writev", "writes", KPROBE, SEES(WRITEV)),
 	FN_HOOK("on_kprobe_vfs_writev", "kprobe/vfs_writev", "writes", KPROBE, 0),
 	FN_HOOK("on_kretprobe_splice_write", "kretprobe/iter_file_splice_write", "writes", KPROBE,
-		SEES(COPY_UP_BYTES)),
+		SEES(COPY_UP_BYTES) | SEES(SPLICE)),
 	FN_HOOK("on_kprobe_splice_write", "kprobe/iter_file_splice_write", "writes", KPROBE, 0),
-	FN_HOOK("on_kretprobe_copy", "kretprobe/vfs_copy_file_range", "writes", KPROBE, 0),
+	FN_HOOK("on_kretprobe_copy", "kretprobe/vfs_copy_file_range", "writes", KPROBE,
+		SEES(COPY_RANGE)),
 	FN_HOOK("on_kprobe_copy", "kprobe/vfs_copy_file_range", "writes", KPROBE, 0),
-	FN_HOOK("on_kprobe_aio_complete", "kprobe/aio_complete_rw", "writes of AIO", KPROBE, 0),
+	FN_HOOK("on_kprobe_aio_complete", "kprobe/aio_complete_rw", "writes of AIO", KPROBE,
+		SEES(AIO)),
 	/* names_vfs.bpf.c */
 	FN_HOOK("on_vfs_rename", "fexit/vfs_rename", "renames", FEXIT, SEES(RENAME)),
 	FN_HOOK("on_vfs_link", "fexit/vfs_link", "links", FEXIT, SEES(LINK)),
@@ -78,7 +80,7 @@ const struct hook_def hook_defs[] = {
 	FN_HOOK("on_vfs_setxattr", "fexit/vfs_setxattr", "attributes", FEXIT, 0),
 	FN_HOOK("on_notify_change", "fexit/notify_change", "attributes", FEXIT, SEES(ATTR)),
 	/* write_syscall.bpf.c */
-	TP_HOOK("on_sys_exit", "sys_exit", "writes", SYSCALL, CALL_WRITES),
+	TP_HOOK("on_sys_exit", "sys_exit", "writes", SYSCALL, CALL_WRITES | WAYS_TO_WRITE),
 	{
 		.program = "on_uring_complete",
 		.name = "tp_btf/io_uring_complete",
@@ -147,6 +149,10 @@ static const char *const sight_names[PROBE_SEES_MAX] = {
 	[PROBE_SEES_VOLUME_WRITES] = "volume_writes",
 	[PROBE_SEES_TMPFS_WRITES] = "tmpfs_writes",
 	[PROBE_SEES_OTHER_WRITES] = "other_writes",
+	[PROBE_SEES_WRITEV] = "writev",
+	[PROBE_SEES_SPLICE] = "splice",
+	[PROBE_SEES_COPY_RANGE] = "copy_file_range",
+	[PROBE_SEES_AIO] = "aio",
 	[PROBE_SEES_IO_URING] = "io_uring",
 	[PROBE_SEES_DIRECT_IO] = "direct_io",
 	[PROBE_SEES_COPY_UP_BYTES] = "copy_up_bytes",

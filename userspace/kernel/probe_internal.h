@@ -39,6 +39,12 @@ enum probe_map {
 #define ANY_TIER       (~0u)
 #define SEES(sight)    (1u << PROBE_SEES_##sight)
 
+/* Writes by calls of their own beside write(). */
+#define WAYS_TO_WRITE (SEES(WRITEV) | SEES(SPLICE) | SEES(COPY_RANGE) | SEES(AIO))
+#define ALL_WRITES                                                                       \
+	(WAYS_TO_WRITE | SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(TMPFS_WRITES) | \
+	 SEES(OTHER_WRITES) | SEES(DIRECT_IO))
+
 /* One program that may be attached; the table is in probe_hooks.c. */
 struct hook_def {
 	const char *program; /* its name in the object */
@@ -83,7 +89,10 @@ struct probe {
 	int lock_fd;
 	enum probe_tier tier;
 	bool was_adopted;
+	bool is_old_kernel; /* before 5.13: opt_old.bpf.c is what is loaded */
 	unsigned sees;
+	enum probe_self_test self_test;
+	struct strbuf self_test_text;
 	struct bpf_object *object;
 	struct hook *hooks; /* hook_def_count of them */
 	int maps[MAP_MAX];  /* descriptors of our own */
@@ -161,8 +170,13 @@ void pins_remove(struct probe *p);
 /* The same, but the directory stays: we hold its lock. */
 void pins_remove_version(struct probe *p);
 
+/* probe_selftest.c: @dir gets a directory for as long as it takes. */
+void probe_self_test(struct probe *p, const char *dir);
+
 /* probe_counts.c: let go of the slots that an agent held when it died. */
 void slots_repair(struct probe *p);
 void counters_add(struct dw_counters *sum, const struct dw_counters *c);
+/* Forget what slots hold for container @c. */
+void slots_empty_of(struct probe *p, dw_container_t c);
 
 #endif /* PROBE_INTERNAL_H */

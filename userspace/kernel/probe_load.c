@@ -215,8 +215,10 @@ static int open_object(struct probe *p, const struct btf *btf)
 	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "driftwatch",
 			    .btf_custom_path = p->options.btf_path);
 	size_t size;
-	const void *elf = is_old_kernel(btf) ? opt_old_bpf__elf_bytes(&size)
-					     : driftwatch_bpf__elf_bytes(&size);
+	const void *elf;
+
+	p->is_old_kernel = is_old_kernel(btf);
+	elf = p->is_old_kernel ? opt_old_bpf__elf_bytes(&size) : driftwatch_bpf__elf_bytes(&size);
 
 	p->object = bpf_object__open_mem(elf, size, &opts);
 	if (!p->object)
@@ -292,6 +294,9 @@ static void attach_all(struct probe *p)
 
 	for (i = 0; i < hook_def_count; i++)
 		attach_hook(p, &p->hooks[i]);
+	/* That variant of on_sys_exit leaves AIO out. */
+	if (p->is_old_kernel && p->tier == PROBE_TIER_SYSCALL)
+		p->sees &= ~SEES(AIO);
 }
 
 int probe_load(struct probe *p, enum probe_tier tier, struct strbuf *error)

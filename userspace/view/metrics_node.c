@@ -75,6 +75,12 @@ static void add_sights(struct metrics *m, const struct probe *probe)
 		       "What the tier can see; a counter it cannot see is absent, never 0");
 	for (int i = 0; i < PROBE_SEES_MAX; i++)
 		metrics_u64_by(m, NULL, "what", probe_sight_name(i), probe_sees(probe, i));
+	metrics_family(
+		m, "driftwatch_self_test", METRIC_GAUGE,
+		"Whether the hooks saw writes to an overlay of the agent's own: the one with 1");
+	for (int i = PROBE_SELF_TEST_NOT_RUN; i <= PROBE_SELF_TEST_FAILED; i++)
+		metrics_u64_by(m, NULL, "result", probe_self_test_name(i),
+			       probe_self_test_result(probe, NULL) == (enum probe_self_test)i);
 }
 
 /* Records refused, summed over all slots: those of containers gone since count too. */
