@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * names_vfs.bpf.c - renames, links, removals, mode, owner, times and attributes, with
- * their results (tier vfs-fexit). Creations and sizes are told by the file systems.
+ * names_vfs.bpf.c - renames, links, removals, mode, owner, times and attributes, once
+ * they have succeeded (tier vfs-fexit; renames in vfs-kprobe too). Creations and sizes
+ * are told by the file systems.
  *
  * Each of these functions runs twice, for the overlay and for the layer below it;
- * the first counts. All take the mount's id map as their first argument, as they do
- * since 5.12.
+ * the first counts. All take the mount's id map as their first argument since 5.12; how
+ * many more there are differs, and bpf_get_func_ret(), which need not know, came with 5.17.
  */
 #include "kernel_types.h"
 
@@ -25,17 +26,10 @@ char LICENSE[] SEC("license") = "GPL";
 #define ATTR_ATIME (1 << 4)
 #define ATTR_MTIME (1 << 5)
 
-/* The function returned 0. The helper knows where the result is, however many arguments. */
-static __always_inline bool has_succeeded(void *ctx)
+/* The name is @dentry's, the file is @inode; before, its name was that of @old, if any. */
+static __always_inline int on_overlay_name(struct dentry *dentry, struct inode *inode,
+					   struct dentry *old, __u16 what)
 {
-	__u64 ret = 1;
-
-	return !bpf_get_func_ret(ctx, &ret) && !(int)ret;
-}
-
-static __always_inline int on_overlay_op(struct dentry *dentry, __u16 what)
-{
-	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
 	struct inode *dir = BPF_CORE_READ(dentry, d_parent, d_inode);
 	struct op_info op = {.op = what};
 	dw_container_t *container;
@@ -60,15 +54,110 @@ static __always_inline int on_overlay_op(struct dentry *dentry, __u16 what)
 	op.target = DW_TARGET_LAYER;
 	op.cgroup_id = bpf_get_current_cgroup_id();
 	op.dentry = address_of(dentry);
+	op.dentry2 = address_of(old);
 	report_op(&op);
 	return 0;
 }
 
-/* The dentry has its new name by now; the old one is gone. */
-SEC("fexit/vfs_rename")
-int BPF_PROG(on_vfs_rename, struct renamedata *rd)
+static __always_inline int on_overlay_op(struct dentry *dentry, __u16 what)
 {
-	return has_succeeded(ctx) ? on_overlay_op(rd->old_dentry, DW_OP_RENAME) : 0;
+	return on_overlay_name(dentry, BPF_CORE_READ(dentry, d_inode), NULL, what);
+}
+
+static __always_inline int on_renamed(struct dentry *from, struct dentry *to)
+{
+	return on_overlay_name(to, BPF_CORE_READ(from, d_inode), from, DW_OP_RENAME);
+}
+
+/* vfs_rename() ends with these when it has succeeded, and they forget the old name. */
+SEC("fentry/d_move")
+int BPF_PROG(on_d_move, struct dentry *from, struct dentry *to)
+{
+	return on_renamed(from, to);
+}
+
+SEC("fentry/d_exchange")
+int BPF_PROG(on_d_exchange, struct dentry *one, struct dentry *other)
+{
+	on_renamed(one, other);
+	return on_renamed(other, one);
+}
+
+/* --- tier vfs-kprobe: these need no result --- */
+
+SEC("kprobe/d_move")
+int BPF_KPROBE(on_kprobe_d_move, struct dentry *from, struct dentry *to)
+{
+	return on_renamed(from, to);
+}
+
+SEC("kprobe/d_exchange")
+int BPF_KPROBE(on_kprobe_d_exchange, struct dentry *one, struct dentry *other)
+{
+	on_renamed(one, other);
+	return on_renamed(other, one);
+}
+
+/* --- tier vfs-fexit --- */
+
+/* One call may change several; the size is told by the file system's own event. */
+static __always_inline int on_changed(struct dentry *dentry, const struct iattr *attr)
+{
+	unsigned int valid = attr->ia_valid;
+
+	if (valid & ATTR_SIZE)
+		return 0;
+	if (valid & ATTR_MODE)
+		return on_overlay_op(dentry, DW_OP_CHMOD);
+	if (valid & (ATTR_UID | ATTR_GID))
+		return on_overlay_op(dentry, DW_OP_CHOWN);
+	if (valid & (ATTR_ATIME | ATTR_MTIME))
+		return on_overlay_op(dentry, DW_OP_UTIMES);
+	return 0;
+}
+
+#ifdef DW_OLD_KERNEL /* before the id maps; the result stands behind the arguments */
+
+SEC("fexit/vfs_link")
+int BPF_PROG(on_vfs_link, struct dentry *from, struct inode *dir, struct dentry *to,
+	     void *delegated, int ret)
+{
+	return ret ? 0 : on_overlay_op(to, DW_OP_LINK);
+}
+
+SEC("fexit/vfs_unlink")
+int BPF_PROG(on_vfs_unlink, struct inode *dir, struct dentry *dentry, void *delegated, int ret)
+{
+	return ret ? 0 : on_overlay_op(dentry, DW_OP_UNLINK);
+}
+
+SEC("fexit/vfs_rmdir")
+int BPF_PROG(on_vfs_rmdir, struct inode *dir, struct dentry *dentry, int ret)
+{
+	return ret ? 0 : on_overlay_op(dentry, DW_OP_RMDIR);
+}
+
+SEC("fexit/vfs_setxattr")
+int BPF_PROG(on_vfs_setxattr, struct dentry *dentry, void *name, void *value, __u64 size, int flags,
+	     int ret)
+{
+	return ret ? 0 : on_overlay_op(dentry, DW_OP_XATTR);
+}
+
+SEC("fexit/notify_change")
+int BPF_PROG(on_notify_change, struct dentry *dentry, struct iattr *attr, void *delegated, int ret)
+{
+	return ret ? 0 : on_changed(dentry, attr);
+}
+
+#else
+
+/* The function returned 0. The helper knows where the result is, however many arguments. */
+static __always_inline bool has_succeeded(void *ctx)
+{
+	__u64 ret = 1;
+
+	return !bpf_get_func_ret(ctx, &ret) && !(int)ret;
 }
 
 SEC("fexit/vfs_link")
@@ -95,19 +184,10 @@ int BPF_PROG(on_vfs_setxattr, void *idmap, struct dentry *dentry)
 	return has_succeeded(ctx) ? on_overlay_op(dentry, DW_OP_XATTR) : 0;
 }
 
-/* One call may change several; the size is told by the file system's own event. */
 SEC("fexit/notify_change")
 int BPF_PROG(on_notify_change, void *idmap, struct dentry *dentry, struct iattr *attr)
 {
-	unsigned int valid = attr->ia_valid;
-
-	if ((valid & ATTR_SIZE) || !has_succeeded(ctx))
-		return 0;
-	if (valid & ATTR_MODE)
-		return on_overlay_op(dentry, DW_OP_CHMOD);
-	if (valid & (ATTR_UID | ATTR_GID))
-		return on_overlay_op(dentry, DW_OP_CHOWN);
-	if (valid & (ATTR_ATIME | ATTR_MTIME))
-		return on_overlay_op(dentry, DW_OP_UTIMES);
-	return 0;
+	return has_succeeded(ctx) ? on_changed(dentry, attr) : 0;
 }
+
+#endif

@@ -23,6 +23,9 @@
 #define LICENSE license_of_exec
 #include "exec.bpf.c"
 #undef LICENSE
+#define LICENSE license_of_names_vfs
+#include "names_vfs.bpf.c"
+#undef LICENSE
 #define LICENSE license_of_remove
 #include "remove.bpf.c"
 #undef LICENSE

@@ -6,7 +6,8 @@
  * pays for, and one on io_uring completions. The bytes are what the call returned;
  * the file is the one the descriptor names, so copy-up never shows. AIO is seen when
  * its events are fetched with io_getevents(). Not seen: stores through mmap, AIO whose
- * events a program takes from the ring itself or before 5.13.
+ * events a program takes from the ring itself. Before 5.13 AIO, and before 5.18 io_uring,
+ * need the functions of write_vfs.bpf.c.
  */
 #include "kernel_types.h"
 

@@ -5,8 +5,7 @@
  * One function for each way to write, each with its result, together with the
  * io_uring completions of write_syscall.bpf.c. Spliced bytes of an overlay file are
  * seen at the file below it, since 5.11: its place tells the layer as well, and
- * tells a copy-up apart. Not seen: core dumps, nfsd, stores through mmap, io_uring
- * before 5.18. Before 5.13 a sendfile() may count as several calls.
+ * tells a copy-up apart. Not seen: core dumps, nfsd, stores through mmap.
  */
 #include "kernel_types.h"
 
@@ -111,12 +110,11 @@ SEC("fexit/iter_file_splice_write")
 int BPF_PROG(on_splice_write, void *pipe, struct file *out, __s64 *ppos, __u64 len,
 	     unsigned int flags, long ret)
 {
-#ifdef DW_OLD_KERNEL
-	/* Its verifier lets nobody look at a pointer to a number. */
-	return is_copying() ? 0 : on_written(out, ret);
-#else
-	return on_spliced(out, ppos, ret);
-#endif
+	const __s64 *pos_after;
+
+	/* Old verifiers let nobody load a pointer to a number, but do not look at a copy. */
+	bpf_probe_read_kernel(&pos_after, sizeof(pos_after), (const __u64 *)ctx + 2);
+	return on_spliced(out, pos_after, ret);
 }
 
 SEC("fentry/vfs_copy_file_range")
@@ -137,6 +135,29 @@ int BPF_PROG(on_aio_complete, struct kiocb *iocb, long res)
 {
 	return on_aio_result(iocb, res);
 }
+
+/* --- io_uring before 5.18, whose event does not say which request (and tier syscall) --- */
+
+SEC("fentry/kiocb_done")
+int BPF_PROG(on_kiocb_done, struct kiocb *iocb, long res)
+{
+	return on_aio_result(iocb, res);
+}
+
+/* When it was queued; kiocb_done() got an error then. */
+SEC("fentry/io_complete_rw")
+int BPF_PROG(on_io_complete_rw, struct kiocb *iocb, long res)
+{
+	return on_aio_result(iocb, res);
+}
+
+#ifdef DW_OLD_KERNEL /* whose system call event does not show it */
+SEC("fentry/aio_complete_rw")
+int BPF_PROG(on_aio_complete_old, struct kiocb *iocb, long res)
+{
+	return on_aio_result(iocb, res);
+}
+#endif
 
 /* --- tier vfs-kprobe: the entry remembers the file for the return --- */
 
@@ -240,6 +261,18 @@ int BPF_KRETPROBE(on_kretprobe_copy, long ret)
 
 SEC("kprobe/aio_complete_rw")
 int BPF_KPROBE(on_kprobe_aio_complete, struct kiocb *iocb, long res)
+{
+	return on_aio_result(iocb, res);
+}
+
+SEC("kprobe/kiocb_done")
+int BPF_KPROBE(on_kprobe_kiocb_done, struct kiocb *iocb, long res)
+{
+	return on_aio_result(iocb, res);
+}
+
+SEC("kprobe/io_complete_rw")
+int BPF_KPROBE(on_kprobe_io_complete_rw, struct kiocb *iocb, long res)
 {
 	return on_aio_result(iocb, res);
 }

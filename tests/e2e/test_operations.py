@@ -7,38 +7,19 @@ The table drives: a row that the program in the container does not know fails.
 """
 
 import collections
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 from driftlib import image, process
 from driftlib.agent import Agent
-from driftlib.docker import Docker, path_of
+from driftlib.docker import Docker
+from driftlib.operations import NEWER, rows
 from driftlib.suite import Failure, Suite, check, check_equal, equal_within
 
-TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "operations.tsv")
 WITHIN = 1.0  # seconds from the end of the operation to an equal list
 
-# Rows whose recorded answer is cut off or mangled in the table, and what it is in full.
-LONG = ["/img/d" + ("/" + "n" * 100) * depth for depth in range(1, 61)]
-IN_FULL = {
-    "many": ["C /img", "C /img/d"] + [f"A /img/d/m{n}" for n in range(1, 200, 2)],
-    "longpath": ["C /img", "C /img/d"] + [f"A {p}" for p in LONG + [LONG[-1] + "/deep"]],
-    "badname": ["C /img", "C /img/d", "A /img/d/\x01\x1b[31m\\", "A /img/d/new\nline \ufffd\""],
-}
-# Calls newer than the oldest kernel: where there is none, nothing must have changed.
-NEWER = {"uring_ftruncate", "uring_bind", "uring_writev_fixed", "setxattrat_cap", "fchmodat2"}
 RAW_BADNAME = b"A /img/d/new\nline \xff\""
 
 suite = Suite(__file__)
-
-
-def rows():
-    with open(TABLE, encoding="utf-8") as f:
-        next(f)
-        for line in f:
-            name, result, diff, *_ = line.rstrip("\n").split("\t")
-            lines = [] if diff == "(empty)" else [x.strip() for x in diff.split(";") if x.strip()]
-            yield name, result, sorted(IN_FULL.get(name, lines), key=path_of)
 
 
 class Environment:

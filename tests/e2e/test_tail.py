@@ -9,27 +9,8 @@ import subprocess
 
 from driftlib.agent import PROGRAM, ROOT, Agent
 from driftlib.docker import Docker
+from driftlib.operations import TOLD
 from driftlib.suite import Skip, Suite, check, check_equal, eventually
-
-# operation of the container: what tail must say of it
-EXPECTED = {
-    "creat_write": ("create", "/img/d/new"),
-    "append": ("write", "/img/f"),
-    "unlink_image": ("unlink", "/img/f"),
-    "rename": ("rename", "/img/fren"),
-    "link": ("link", "/img/nhl"),
-    "mkdir": ("mkdir", "/img/nd"),
-    "symlink": ("symlink", "/img/nsl"),
-    "mkfifo": ("mknod", "/img/ff"),
-    "chmod": ("chmod", "/img/f"),
-    "chown": ("chown", "/img/f"),
-    "setxattr_cap": ("xattr", "/img/f"),
-    "truncate": ("truncate", "/img/f"),
-    "rmdir_image": ("rmdir", "/img/ed"),
-    "otmpfile_link": (None, "/img/d/lnk"),
-    "uring_renameat": ("rename", "/img/fren"),
-    "mmap_store": (None, "/img/f"),
-}
 
 suite = Suite(__file__)
 seen = []  # every event of every test, for the schema
@@ -72,7 +53,7 @@ def check_operation(env, tier, op):
         connected(env, tail, container)
         env.agents[tier].diff(container.id)  # what the probes dirtied has been dealt with
         container.control.ask(f"op {op}")
-        wanted, path = EXPECTED[op]
+        wanted, path = TOLD[op]
         event = tail.wait_for(lambda e: e["type"] == "drift" and e["file"]["path"] == path
                               and (wanted is None or e["op"] == wanted), 3,
                               lambda: f"{wanted} of {path} in {summary(tail)}")
@@ -104,7 +85,7 @@ def add(tier, op):
 
 
 for one_tier in ("fs", "syscall"):
-    for one_op in EXPECTED:
+    for one_op in TOLD:
         add(one_tier, one_op)
 
 

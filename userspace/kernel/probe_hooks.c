@@ -3,6 +3,7 @@
  * probe_hooks.c - every program we may attach: where, for what, in which tier.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel/probe_internal.h"
@@ -28,6 +29,10 @@
 #define TP_HOOK(prog, event, what, where, sight) \
 	{ .program = prog, .name = "tp_btf/" event, .btf = "btf_trace_" event, \
 	  .role = what, .tiers = where, .sees = sight }
+/* Where the event of io_uring's completions does not name the request. */
+#define OLD_URING_HOOK(prog, where, tier) \
+	{ .program = prog, .name = where, .btf = "btf_trace_io_uring_complete", .max_args = 5, \
+	  .min_args = 4, .role = "writes of io_uring", .tiers = tier, .sees = SEES(IO_URING) }
 /* NOLINTEND(bugprone-macro-parentheses) */
 /* clang-format on */
 
@@ -60,6 +65,12 @@ const struct hook_def hook_defs[] = {
 	FN_HOOK("on_copy_begin", "fentry/vfs_copy_file_range", "writes", FEXIT, 0),
 	FN_HOOK("on_copy_end", "fexit/vfs_copy_file_range", "writes", FEXIT, SEES(COPY_RANGE)),
 	FN_HOOK("on_aio_complete", "fentry/aio_complete_rw", "writes of AIO", FEXIT, SEES(AIO)),
+	FN_HOOK("on_aio_complete_old", "fentry/aio_complete_rw", "writes of AIO", SYSCALL,
+		SEES(AIO)),
+	OLD_URING_HOOK("on_kiocb_done", "fentry/kiocb_done", FEXIT | SYSCALL),
+	OLD_URING_HOOK("on_io_complete_rw", "fentry/io_complete_rw", FEXIT | SYSCALL),
+	OLD_URING_HOOK("on_kprobe_kiocb_done", "kprobe/kiocb_done", KPROBE),
+	OLD_URING_HOOK("on_kprobe_io_complete_rw", "kprobe/io_complete_rw", KPROBE),
 	FN_HOOK("on_kretprobe_vfs_write", "kretprobe/vfs_write", "writes", KPROBE, CALL_WRITES),
 	FN_HOOK("on_kprobe_vfs_write", "kprobe/vfs_write", "writes", KPROBE, 0),
 	FN_HOOK("on_kretprobe_vfs_writev", "kretprobe/vfs_writev", "writes", KPROBE, SEES(WRITEV)),
@@ -73,7 +84,10 @@ const struct hook_def hook_defs[] = {
 	FN_HOOK("on_kprobe_aio_complete", "kprobe/aio_complete_rw", "writes of AIO", KPROBE,
 		SEES(AIO)),
 	/* names_vfs.bpf.c */
-	FN_HOOK("on_vfs_rename", "fexit/vfs_rename", "renames", FEXIT, SEES(RENAME)),
+	FN_HOOK("on_d_move", "fentry/d_move", "renames", FEXIT, SEES(RENAME)),
+	FN_HOOK("on_d_exchange", "fentry/d_exchange", "renames", FEXIT, 0),
+	FN_HOOK("on_kprobe_d_move", "kprobe/d_move", "renames", KPROBE, SEES(RENAME)),
+	FN_HOOK("on_kprobe_d_exchange", "kprobe/d_exchange", "renames", KPROBE, 0),
 	FN_HOOK("on_vfs_link", "fexit/vfs_link", "links", FEXIT, SEES(LINK)),
 	FN_HOOK("on_vfs_unlink", "fexit/vfs_unlink", "removals", FEXIT, SEES(UNLINK)),
 	FN_HOOK("on_vfs_rmdir", "fexit/vfs_rmdir", "removals", FEXIT, 0),
@@ -127,7 +141,7 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_xfs_create", "xfs_create", "creations", ANY_TIER, 0),
 	TP_HOOK("on_xfs_symlink", "xfs_symlink", "creations", ANY_TIER, 0),
 	TP_HOOK("on_xfs_remove", "xfs_remove", "removals", NO_FEXIT, 0),
-	TP_HOOK("on_xfs_rename", "xfs_rename", "renames", NO_FEXIT, 0),
+	TP_HOOK("on_xfs_rename", "xfs_rename", "renames", FS | SYSCALL, 0),
 	/* exec.bpf.c, cgroup.bpf.c */
 	TP_HOOK("on_exec", "sched_process_exec", "executions", ANY_TIER, SEES(EXEC)),
 	TP_HOOK("on_cgroup_mkdir", "cgroup_mkdir", "cgroups", ANY_TIER, SEES(CGROUPS)),
@@ -210,6 +224,20 @@ const char *probe_hook_kretprobe(const struct hook *h)
 
 	return strncmp(h->def->name, prefix, strlen(prefix)) != 0 ? NULL
 								  : h->def->name + strlen(prefix);
+}
+
+bool probe_hook_is_left_out(const struct hook_def *def)
+{
+	const char *names = getenv("DRIFTWATCH_SKIP_HOOKS");
+	size_t len = strlen(def->program), at;
+
+	while (names && *names) {
+		at = strcspn(names, ",");
+		if (at == len && !strncmp(names, def->program, len))
+			return true;
+		names += at + (names[at] == ',');
+	}
+	return false;
 }
 
 void probe_hooks_note(struct hook *h, int error, const char *why_not)

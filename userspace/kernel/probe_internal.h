@@ -141,6 +141,8 @@ void kretprobe_forget(const char *function);
 /* The function a hook "kretprobe/x" is for, NULL for other kinds. */
 const char *probe_hook_kretprobe(const struct hook *h);
 void probe_hooks_init(struct probe *p);
+/* Its program is in $DRIFTWATCH_SKIP_HOOKS: how a test shows that it is needed. */
+bool probe_hook_is_left_out(const struct hook_def *def);
 void probe_hooks_note(struct hook *h, int error, const char *why_not);
 
 /* probe_watch.c */

@@ -116,6 +116,10 @@ static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct bt
 		probe_hooks_note(h, 0, "not in this tier");
 		return false;
 	}
+	if (probe_hook_is_left_out(def)) {
+		probe_hooks_note(h, 0, "left out by DRIFTWATCH_SKIP_HOOKS");
+		return false;
+	}
 	if (!function_is_there(btf, def->name)) {
 		probe_hooks_note(h, 0, "not in this kernel");
 		return false;

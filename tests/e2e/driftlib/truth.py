@@ -9,18 +9,71 @@ import re
 import stat
 import subprocess
 import tempfile
+from typing import NamedTuple
 
 from .docker import path_of
 
 
-def differs(old, new, old_cap, new_cap):
+class Entry(NamedTuple):
+    """What docker's rule looks at."""
+    mode: int
+    uid: int
+    gid: int
+    rdev: int
+    size: int
+    mtime_ns: int
+    capability: bytes
+
+    def is_dir(self):
+        return stat.S_ISDIR(self.mode)
+
+
+class MountedView:
+    """A tree of this machine."""
+
+    def __init__(self, top):
+        self.top = os.fsencode(top)
+
+    def entries(self, directory):
+        """{name: Entry} of one directory; all names and paths are bytes."""
+        path = self.top + directory
+        return {name: self._entry(os.path.join(path, name)) for name in os.listdir(path)}
+
+    @staticmethod
+    def _entry(path):
+        st = os.lstat(path)
+        try:
+            capability = os.getxattr(path, b"security.capability", follow_symlinks=False)
+        except OSError:
+            capability = b""
+        return Entry(st.st_mode, st.st_uid, st.st_gid, st.st_rdev, st.st_size, st.st_mtime_ns,
+                     capability)
+
+
+class DumpedView:
+    """A tree as `ops dump` printed it."""
+
+    def __init__(self, dump):
+        self.directories = {}
+        for line in dump.split(b"\0")[:-1]:
+            mode, *numbers, capability, path = line.split(b" ", 7)
+            parent, name = path.rsplit(b"/", 1)
+            capability = b"" if capability == b"-" else bytes.fromhex(capability.decode())
+            self.directories.setdefault(parent, {})[name] = Entry(
+                int(mode, 8), *(int(n) for n in numbers), capability)
+
+    def entries(self, directory):
+        return self.directories.get(directory, {})
+
+
+def differs(old, new):
     """docker's stat rule."""
-    if (old.st_mode, old.st_uid, old.st_gid, old.st_rdev, old_cap) != (
-            new.st_mode, new.st_uid, new.st_gid, new.st_rdev, new_cap):
+    if (old.mode, old.uid, old.gid, old.rdev, old.capability) != (
+            new.mode, new.uid, new.gid, new.rdev, new.capability):
         return True
-    if stat.S_ISDIR(old.st_mode):
+    if old.is_dir():
         return False
-    return old.st_size != new.st_size or not same_time(old.st_mtime_ns, new.st_mtime_ns)
+    return old.size != new.size or not same_time(old.mtime_ns, new.mtime_ns)
 
 
 def same_time(a, b):
@@ -30,43 +83,34 @@ def same_time(a, b):
     return a // 1_000_000_000 == b // 1_000_000_000 and one_is_whole
 
 
-def capability(path):
-    try:
-        return os.getxattr(path, b"security.capability", follow_symlinks=False)
-    except OSError:
-        return b""
-
-
-def is_dir(entry):
-    return entry is not None and stat.S_ISDIR(entry.st_mode)
-
-
-def entries(path):
-    return {name: os.lstat(os.path.join(path, name)) for name in os.listdir(path)}
-
-
-def walk(old, new, shown, lines):
-    """Add the lines below one directory. True when there are any."""
-    olds = entries(old) if old else {}
-    news = entries(new)
+def walk(old, new, directory, lines):
+    """Add the lines below one directory; old is None where it was not. True if there are any."""
+    olds = old.entries(directory) if old else {}
+    news = new.entries(directory)
     before = len(lines)
     for name in sorted(set(olds) | set(news)):
-        path = shown + b"/" + name
+        path = directory + b"/" + name
         was, now = olds.get(name), news.get(name)
         if now is None:
             lines.append(b"D " + path)
             continue
-        old_path = os.path.join(old, name) if is_dir(was) and is_dir(now) else None
-        new_path = os.path.join(new, name)
         at = len(lines)
         if was is None:
             lines.append(b"A " + path)
-        elif differs(was, now, capability(os.path.join(old, name)), capability(new_path)):
+        elif differs(was, now):
             lines.append(b"C " + path)
         listed = len(lines) > at
-        if is_dir(now) and walk(old_path, new_path, path, lines) and not listed:
+        below = old if was and was.is_dir() and now.is_dir() else None
+        if now.is_dir() and walk(below, new, path, lines) and not listed:
             lines.insert(at, b"C " + path)
     return len(lines) > before
+
+
+def compare(old, new):
+    """Lines 'A /path' of one view against another, sorted by path."""
+    lines = []
+    walk(old, new, b"", lines)
+    return sorted((line.decode(errors="replace") for line in lines), key=path_of)
 
 
 def diff(upper, lowers):
@@ -79,13 +123,11 @@ def diff(upper, lowers):
         try:
             mount_view(views[1], [upper, *lowers])
             try:
-                lines = []
-                walk(os.fsencode(views[0]), os.fsencode(views[1]), b"", lines)
+                return compare(MountedView(views[0]), MountedView(views[1]))
             finally:
                 subprocess.run(["umount", views[1]], check=True)
         finally:
             subprocess.run(["umount", views[0]], check=True)
-    return sorted((line.decode(errors="replace") for line in lines), key=path_of)
 
 
 def mount_view(point, layers):

@@ -6,6 +6,10 @@
  *	ops load KIND FILE COUNT  a workload; prints "CALLS BYTES"
  *	ops random SEED COUNT N   COUNT random operations by each of N processes
  *	ops serve SOCKET          commands from a socket, one a line
+ *	ops pass SOCKET FILE      hand a descriptor over; "take SOCKET" writes to it
+ *	ops enter SOCKET CMD...   run CMD in the container of who passes something there
+ *	ops table DIR             all operations, each with DIR/NAME as /img
+ *	ops dump DIR              all entries below DIR
  *	ops list                  the names
  */
 #include "ops.h"
@@ -33,6 +37,15 @@ static const struct op *find_op(const char *name)
 	return NULL;
 }
 
+const char *op_name(unsigned number)
+{
+	for (size_t i = 0; i < N_TABLES; i++)
+		for (const struct op *op = tables[i]; op->name; op++)
+			if (!number--)
+				return op->name;
+	return NULL;
+}
+
 int run_op(const char *name)
 {
 	const struct op *op = find_op(name);
@@ -51,9 +64,10 @@ int run_op(const char *name)
 
 static int list(void)
 {
-	for (size_t i = 0; i < N_TABLES; i++)
-		for (const struct op *op = tables[i]; op->name; op++)
-			puts(op->name);
+	const char *name;
+
+	for (unsigned i = 0; (name = op_name(i)); i++)
+		puts(name);
 	return 0;
 }
 
@@ -67,6 +81,14 @@ static int print_load(char **argv)
 	}
 	printf("%" PRIu64 " %" PRIu64 "\n", calls, bytes);
 	return 0;
+}
+
+/* 0, or 1 with the reason said. */
+static int said(int err)
+{
+	if (err)
+		fprintf(stderr, "ERR %s\n", ops_error());
+	return err ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -89,8 +111,18 @@ int main(int argc, char **argv)
 			       : 0;
 	if (argc == 3 && !strcmp(argv[1], "serve"))
 		return serve(argv[2]) ? 1 : 0;
+	if (argc == 4 && !strcmp(argv[1], "pass"))
+		return said(pass_descriptor(argv[2], argv[3]));
+	if (argc == 3 && !strcmp(argv[1], "take"))
+		return said(take_descriptor(argv[2]));
+	if (argc > 3 && !strcmp(argv[1], "enter"))
+		return said(enter_container(argv[2], argv + 3));
+	if (argc == 3 && !strcmp(argv[1], "table"))
+		return said(run_table(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "dump"))
+		return said(dump_tree(argv[2]));
 	if (argc == 2 && !strcmp(argv[1], "list"))
 		return list();
-	fputs("usage: ops op|load|random|serve|list ...\n", stderr);
+	fputs("usage: ops op|load|random|serve|pass|take|enter|table|dump|list ...\n", stderr);
 	return 2;
 }

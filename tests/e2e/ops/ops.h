@@ -76,7 +76,24 @@ int run_load(const char *kind, const char *path, unsigned count, uint64_t *calls
 /* serve.c: connect to a unix socket and obey the lines that come. */
 int serve(const char *socket_path);
 
+/* Hand @file, opened for appending, to whoever listens; returns when that one hung up. */
+int pass_descriptor(const char *socket_path, const char *file);
+/* Listen on a path for one connection. */
+int accept_on(const char *socket_path);
+/* enter.c: run a program in the container of who connects; 0 when it ended well. */
+int enter_container(const char *socket_path, char **command);
+/* Accept one descriptor and write 10 bytes to it. */
+int take_descriptor(const char *socket_path);
+
 /* main.c: run one operation of the tables by name, in a child. */
 int run_op(const char *name);
+/* The name of the operation of that number, NULL after the last. */
+const char *op_name(unsigned number);
+
+/* table.c: run all of them, NAME with the directory @trees/NAME as /img. */
+int run_table(const char *trees);
+
+/* dump.c: print the entries below a directory. */
+int dump_tree(const char *top);
 
 #endif /* OPS_H */

@@ -4,7 +4,7 @@
  *
  *	op NAME | random SEED COUNT N | load KIND FILE COUNT | sh COMMAND   answered when done
  *	start random SEED COUNT N | start load KIND FILE COUNT    runs beside; "wait" collects
- *	pass SOCKET FILE    open FILE for appending, hand the descriptor to whoever listens
+ *	pass SOCKET FILE    hand FILE, opened for appending, to whoever listens; wait for its end
  *	take SOCKET         accept one descriptor on SOCKET and write 10 bytes to it
  *
  * The answer is a line "OK …" or "ERR reason".
@@ -61,33 +61,42 @@ static int transfer_fd(int socket, int *slot, int sending)
 	return 0;
 }
 
-static int pass(const char *socket_path, const char *file)
+int pass_descriptor(const char *socket_path, const char *file)
 {
 	int s = connect_to(socket_path), fd = open(file, O_WRONLY | O_APPEND);
+	char byte;
 
 	if (s < 0)
 		return -1;
 	TRY(fd);
 	TRY(transfer_fd(s, &fd, 1));
 	close(fd);
+	TRY(read(s, &byte, 1)); /* until it is closed */
 	return close(s);
 }
 
-static int take(const char *socket_path)
+int accept_on(const char *socket_path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int listener = socket(AF_UNIX, SOCK_STREAM, 0), s, fd = -1;
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), s;
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
 	TRY(bind(listener, (struct sockaddr *)&address, sizeof(address)));
 	TRY(listen(listener, 1));
 	s = accept(listener, NULL, NULL);
+	close(listener);
+	return s < 0 ? ops_fail("accept") : s;
+}
+
+int take_descriptor(const char *socket_path)
+{
+	int s = accept_on(socket_path), fd = -1;
+
 	TRY(s);
 	TRY(transfer_fd(s, &fd, 0));
 	TRY(write(fd, text_bytes(), 10));
 	close(fd);
-	close(s);
-	return close(listener);
+	return close(s);
 }
 
 static int shell(const char *command)
@@ -136,9 +145,9 @@ static int obey(char *line, char *answer, size_t size)
 	if (!strcmp(w[0], "random"))
 		return run_random(number(w[1]), number(w[2]), number(w[3]));
 	if (!strcmp(w[0], "pass"))
-		return pass(w[1], w[2]);
+		return pass_descriptor(w[1], w[2]);
 	if (!strcmp(w[0], "take"))
-		return take(w[1]);
+		return take_descriptor(w[1]);
 	if (strcmp(w[0], "load") != 0)
 		return ops_fail("what?");
 	if (run_load(w[1], w[2], number(w[3]), &calls, &bytes))
