@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The parts of a run, each with its share of the time."""
 
+import signal
 import sys
 import time
 import traceback
@@ -9,8 +10,9 @@ from . import agent_rows, exact, ledgers, macro, micro, peers
 from .stage import Stage
 
 LIMIT_SECONDS = 700  # of a whole run
+PART_SECONDS = 300   # after which a part is given up: something hangs
 # part, seconds of its measurements in a whole run; macro has what is left, so it is last
-SECONDS = {"micro": 120, "peers": 70, "exact": 12, "agent": 0, "ledger": 0, "macro": 60}
+SECONDS = {"micro": 120, "peers": 70, "exact": 12, "agent": 0, "ledger": 0, "macro": 40}
 NAMES = list(SECONDS)
 QUICK = 0.04
 
@@ -115,6 +117,10 @@ def seconds_for(name, options, started):
     return SECONDS[name]
 
 
+def give_up(*_):
+    raise TimeoutError(f"given up after {PART_SECONDS} s")
+
+
 def run(result, options):
     """Every part that was asked for; one that fails is noted, and the others run."""
     parts = options.only.split(",")
@@ -122,9 +128,11 @@ def run(result, options):
     if unknown:
         raise SystemExit(f"scripts/bench: no part {unknown[0]}")
     started = time.monotonic()
+    signal.signal(signal.SIGALRM, give_up)
     for name in parts:
         start = time.monotonic()
         stage = None
+        signal.alarm(PART_SECONDS)
         try:
             stage = Stage()
             RUN[name](result, options, stage, seconds_for(name, options, started))
@@ -132,6 +140,7 @@ def run(result, options):
             traceback.print_exc()
             result.problem(f"{name}: {e}")
         finally:
+            signal.alarm(0)
             if stage:
                 stage.close()
         say(f"{name} took {time.monotonic() - start:.0f} s")

@@ -68,7 +68,7 @@ def cost_per_write(data):
         parts += [text(LEFT - 8, y + 13, label, "end"),
                   f'<rect x="{LEFT}" y="{y}" width="{max(x(value) - LEFT, 1):.1f}" '
                   f'height="{BAR}" fill="{color}"/>',
-                  text(max(x(value), LEFT) + 6, y + 13, f"{value:+.1f} ±{spread:.1f} %")]
+                  text(max(x(value), LEFT) + 6, y + 13, f"{value:+.1f} % ±{spread:.1f}")]
     return document(bottom + 26, parts, "Cost per write")
 
 

@@ -118,9 +118,9 @@ def macro_rows(v):
 
 def agent_row(v, what, names, template, goal):
     """Values of the agent: template has a place for each name."""
-    if not all(v.get(name) for name in names):
+    if not any(v.get(name) for name in names):
         return []
-    values = [number_of(v.get(name)) for name in names]
+    values = [number_of(v.get(name)) if v.get(name) else "-" for name in names]
     return [[what, "", template.format(*values), "", "", goal, v.verdict(*names)]]
 
 
