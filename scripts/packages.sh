@@ -19,7 +19,12 @@ packages_test=("${packages_build[@]}"
 	gcc-aarch64-linux-gnu libcmocka-dev clang-format clang-tidy shellcheck mandoc
 	docker.io iptables containerd containernetworking-plugins runc crun podman conmon
 	e2fsprogs xfsprogs btrfs-progs
-	prometheus busybox-static python3 python3-grpcio python3-jsonschema jq curl iproute2 util-linux procps libcap2-bin)
+	prometheus busybox-static python3 python3-grpcio python3-jsonschema jq curl iproute2 util-linux procps libcap2-bin
+	git sqlite3)
+
+# To test in full: programs that are heavy to install, watched at work.
+# shellcheck disable=SC2034
+packages_full=(postgresql nginx-light)
 
 # To measure (scripts/bench): what driftwatch is compared with, and what is compared.
 # shellcheck disable=SC2034
