@@ -20,7 +20,7 @@ packages_test=("${packages_build[@]}"
 	docker.io iptables containerd containernetworking-plugins runc crun podman conmon
 	e2fsprogs xfsprogs btrfs-progs
 	prometheus busybox-static python3 python3-grpcio python3-jsonschema jq curl iproute2 util-linux procps libcap2-bin
-	git sqlite3)
+	git sqlite3 strace)
 
 # To test in full: programs that are heavy to install, watched at work.
 # shellcheck disable=SC2034

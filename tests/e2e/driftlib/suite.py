@@ -38,11 +38,19 @@ def check_equal(got, expected, what="got"):
     if got == expected:
         return
     if isinstance(got, list) and isinstance(expected, list):
-        missing = [x for x in expected if x not in got]
-        extra = [x for x in got if x not in expected]
+        missing, extra = without(expected, got), without(got, expected)
         if missing or extra:
             raise Failure(f"{what}: missing {missing[:8]}, too much {extra[:8]}")
     raise Failure(f"{what}: {shorten(got)}, expected {shorten(expected)}")
+
+
+def without(some, others):
+    """Those of some that are not in others; lists may be long."""
+    try:
+        others = set(others)
+    except TypeError:
+        pass  # not hashable: few, then
+    return [x for x in some if x not in others]
 
 
 def shorten(value, size=400):

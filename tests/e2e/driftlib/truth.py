@@ -36,14 +36,29 @@ class MountedView:
 
     def entries(self, directory):
         """{name: Entry} of one directory; all names and paths are bytes."""
-        path = self.top + directory
-        return {name: self._entry(os.path.join(path, name)) for name in os.listdir(path)}
+        at = self._open(directory)
+        try:
+            return {name: self._entry(at, name) for name in map(os.fsencode, os.listdir(at))}
+        finally:
+            os.close(at)
+
+    def _open(self, directory):
+        """Step by step: a path may be longer than a call takes."""
+        at = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
+        for name in directory.split(b"/")[1:]:
+            above = at
+            try:
+                at = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+            finally:
+                os.close(above)
+        return at
 
     @staticmethod
-    def _entry(path):
-        st = os.lstat(path)
+    def _entry(at, name):
+        st = os.stat(name, dir_fd=at, follow_symlinks=False)
         try:
-            capability = os.getxattr(path, b"security.capability", follow_symlinks=False)
+            capability = os.getxattr(b"/proc/self/fd/%d/%s" % (at, name), b"security.capability",
+                                     follow_symlinks=False)
         except OSError:
             capability = b""
         return Entry(st.st_mode, st.st_uid, st.st_gid, st.st_rdev, st.st_size, st.st_mtime_ns,

@@ -70,6 +70,9 @@ const char *text_bytes(void);
 /* random.c: "SEED COUNT PROCESSES"; 0, or -1 when a process died. */
 int run_random(unsigned seed, unsigned count, unsigned processes);
 
+/* race.c: @count changes of one @kind by each of its processes; 0, or -1 when one died. */
+int run_race(const char *kind, unsigned seed, unsigned count);
+
 /* load.c: perform workload @kind, put its own count of calls and bytes in *calls, *bytes. */
 int run_load(const char *kind, const char *path, unsigned count, uint64_t *calls, uint64_t *bytes);
 

@@ -144,6 +144,8 @@ static int obey(char *line, char *answer, size_t size)
 		return run_op(w[1]);
 	if (!strcmp(w[0], "random"))
 		return run_random(number(w[1]), number(w[2]), number(w[3]));
+	if (!strcmp(w[0], "race"))
+		return run_race(w[1], number(w[2]), number(w[3]));
 	if (!strcmp(w[0], "pass"))
 		return pass_descriptor(w[1], w[2]);
 	if (!strcmp(w[0], "take"))

@@ -2,7 +2,7 @@
 # PostgreSQL: initdb, tables, rows, a vacuum, a crash and the recovery from it.
 set -e
 bin=$(echo /usr/lib/postgresql/*/bin)
-export PATH=$bin:/usr/sbin:/usr/bin LC_ALL=C PGHOST=/data/pg
+export PATH="$bin:/usr/sbin:/usr/bin" LC_ALL=C PGHOST=/data/pg
 mkdir -p /data/pg
 chown 1000:1000 /data /data/pg
 as() { setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=/data "$@"; }
