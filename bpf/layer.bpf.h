@@ -99,7 +99,7 @@ static __always_inline bool is_known_dev(const struct dw_control *c, __u32 dev)
 		if (c->devs[i] == dev)
 			return true;
 	}
-	return false;
+	return c->dev_count > DW_MAX_DEVS;
 }
 
 static __always_inline struct dw_root *root_at(struct inode *inode, __u32 dev)

@@ -23,7 +23,8 @@ static __always_inline void chunk_count(struct task_struct *task, struct dw_slot
 	__u64 bytes;
 	bool begins;
 
-	if (!state) { /* its storage is in use below us: the call may be counted twice */
+	if (!state) { /* no memory, or in use below us: the call may be counted twice */
+		count_lost_run();
 		slot_add(slot, 1, chunk->copied, 1);
 		return;
 	}

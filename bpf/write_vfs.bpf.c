@@ -40,6 +40,8 @@ static __always_inline int copy_begins(void)
 
 	if (state)
 		state->copying++;
+	else
+		count_lost_run();
 	return 0;
 }
 
@@ -68,6 +70,8 @@ static __always_inline int on_spliced(struct file *out, const __s64 *pos_after, 
 	struct chunk chunk = {.copied = ret, .len = ret};
 	bool begins;
 
+	if (!state && ret > 0)
+		count_lost_run();
 	if (!state || state->copying || ret <= 0 || !inode)
 		return 0;
 	bpf_probe_read_kernel(&chunk.pos, sizeof(chunk.pos), pos_after);
@@ -167,6 +171,8 @@ static __always_inline int remember_file(struct file *file)
 
 	if (state)
 		state->file = (__u64)file;
+	else
+		count_lost_run();
 	return 0;
 }
 

@@ -246,6 +246,9 @@ static int adopt(struct probe *p, struct strbuf *error)
 		return 0;
 	if (err == -ESTALE)
 		log_warning("%s: other sizes or another tier; counting starts again", p->pin_dir);
+	if (err == -ENOLINK)
+		log_warning("%s: some programs are not attached any more; counting starts again",
+			    p->pin_dir);
 	pins_remove_version(p);
 	return -ENODATA;
 }

@@ -207,6 +207,7 @@ uint64_t probe_take_dirty(struct probe *p, long slot);
  * When the dirty ring has refused records: report every slot that is still
  * marked. Returns how many; 0 when nothing was refused since the last call.
  */
+bool probe_dirty_overflowed(const struct probe *p); /* refused since the last sweep */
 int probe_sweep_dirty(struct probe *p, void (*fn)(uint32_t dev, uint64_t ino, long slot, void *arg),
 		      void *arg);
 
@@ -240,6 +241,13 @@ int probe_read_file(const struct probe *p, const struct dw_file_key *key,
  */
 int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg);
 
+/*
+ * Which counters these are: @ret_set is another after the maps were made anew, @ret_drains
+ * after aggregates were moved out (odd: a drain was cut short, some may still be there).
+ * Numbers kept from another agent are of use only with the same set.
+ */
+void probe_counts_epoch(const struct probe *p, uint64_t *ret_set, uint64_t *ret_drains);
+
 /* Times inode @overlay_dev/@ino (overlay numbers) was executed since first seen. 0 or -ENOENT. */
 int probe_read_execs(const struct probe *p, uint32_t overlay_dev, uint64_t ino, uint64_t *ret);
 
@@ -264,7 +272,9 @@ struct probe_health {
 	uint64_t records_received;
 	uint64_t records_malformed;
 	uint64_t records_lost; /* sum over containers and of records of nobody */
-	uint64_t runs_missed;  /* recursion_misses and nmissed of all programs */
+	uint64_t records_lost_nobodys;
+	uint64_t runs_missed; /* recursion_misses and nmissed of all programs */
+	uint64_t detached;    /* hooks found detached from outside, attached again or not */
 	uint64_t watched_used, watched_size;
 	uint64_t files_used, files_size;
 	uint64_t writers_size;
@@ -273,8 +283,14 @@ struct probe_health {
 };
 int probe_read_health(const struct probe *p, struct probe_health *ret);
 
-/* Only .runs_missed, .files_used and .files_size, which are wanted every second. */
+/*
+ * Only what is wanted every second: .runs_missed, .detached, .records_lost_nobodys,
+ * .files_used and .files_size.
+ */
 void probe_read_pulse(const struct probe *p, struct probe_health *ret);
+
+/* Find hooks that somebody detached, attach them again, count them in .detached. */
+void probe_check_hooks(struct probe *p);
 
 struct probe_program {
 	const char *name;

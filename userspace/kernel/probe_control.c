@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <uthash.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "kernel/probe_internal.h"
 
 int control_init(struct probe *p)
@@ -26,22 +28,28 @@ int control_init(struct probe *p)
 	if (!p->control->tick_ns)
 		return -EINVAL;
 	p->control->verdict_ticks = NS_PER_SEC / p->control->tick_ns;
+	if (getrandom(&p->control->set, sizeof(p->control->set), 0) !=
+	    (ssize_t)sizeof(p->control->set))
+		return -EIO;
 	return 0;
 }
 
-int control_add_dev(struct probe *p, uint32_t dev)
+void control_add_dev(struct probe *p, uint32_t dev)
 {
 	struct dw_control *c = p->control;
 	uint32_t i;
 
+	if (c->dev_count > DW_MAX_DEVS)
+		return;
 	for (i = 0; i < c->dev_count; i++)
 		if (c->devs[i] == dev)
-			return 0;
-	if (c->dev_count == DW_MAX_DEVS)
-		return -ENOSPC;
-	c->devs[c->dev_count] = dev;
+			return;
+	if (c->dev_count < DW_MAX_DEVS)
+		c->devs[c->dev_count] = dev;
+	else
+		log_info("more than %d file systems: the programs look at all of them",
+			 DW_MAX_DEVS);
 	__atomic_store_n(&c->dev_count, c->dev_count + 1, __ATOMIC_SEQ_CST);
-	return 0;
 }
 
 void control_bump_epoch(struct probe *p)
@@ -186,14 +194,13 @@ int probe_set_root(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c
 {
 	struct dw_inode key = {.ino = ino, .dev = dev};
 	struct dw_root root = {.container = c, .kind = kind};
-	int err;
 
 	if (kind != DW_ROOT_VOLUME && !is_container(p, c))
 		return -EINVAL;
 	if (kind == DW_ROOT_UPPER)
 		p->uppers[c] = key;
-	err = set(p, MAP_ROOTS, &key, &root);
-	return err ? err : control_add_dev(p, dev);
+	control_add_dev(p, dev);
+	return set(p, MAP_ROOTS, &key, &root);
 }
 
 int probe_clear_root(struct probe *p, uint32_t dev, uint64_t ino)

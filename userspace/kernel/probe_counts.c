@@ -277,12 +277,21 @@ int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg)
 	err = foreach_entry(p->maps[idle], true, fn, arg);
 	if (err)
 		return err;
+	__atomic_or_fetch(&p->control->drains, 1, __ATOMIC_SEQ_CST);
 	if (bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY))
 		return -errno;
 	p->files_active = idle;
 	p->control->files_base = __atomic_load_n(&p->control->files_started, __ATOMIC_SEQ_CST);
 	foreach_slot(p, true, fn, arg);
-	return foreach_entry(p->maps[full], true, fn, arg);
+	err = foreach_entry(p->maps[full], true, fn, arg);
+	__atomic_add_fetch(&p->control->drains, 1, __ATOMIC_SEQ_CST);
+	return err;
+}
+
+void probe_counts_epoch(const struct probe *p, uint64_t *ret_set, uint64_t *ret_drains)
+{
+	*ret_set = p->control->set;
+	*ret_drains = p->control->drains;
 }
 
 /* --- single values --- */

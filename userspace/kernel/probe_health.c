@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "kernel/probe_internal.h"
 
 #define FDINFO_MAX 4096
@@ -40,6 +41,40 @@ void probe_foreach_program(const struct probe *p, void (*fn)(const struct probe_
 				.run_ns = info.run_time_ns,
 			},
 			arg);
+	}
+}
+
+/* A link without its program, or whose descriptor is not one any more. */
+static bool is_detached(const struct hook *h)
+{
+	struct bpf_link_info info = {0};
+	uint32_t len = sizeof(info);
+	int fd = bpf_link__fd(h->link);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0)
+		return !info.prog_id;
+	return errno == EBADF; /* perf events are no BPF links: nothing to be learned */
+}
+
+void probe_check_hooks(struct probe *p)
+{
+	struct hook *h;
+	size_t i;
+
+	for (i = 0; i < hook_def_count; i++) {
+		h = &p->hooks[i];
+		if (!h->link || !is_detached(h))
+			continue;
+		p->detached++;
+		bpf_link__disconnect(h->link); /* there is nothing left to close */
+		bpf_link__destroy(h->link);
+		h->link = NULL;
+		h->public.attached = false;
+		if (!probe_attach_again(p, h))
+			log_warning("%s was detached from outside, and is attached again",
+				    h->def->name);
+		else
+			log_error("%s was detached from outside: restart the agent", h->def->name);
 	}
 }
 
@@ -89,18 +124,26 @@ static uint64_t map_size(const struct probe *p, enum probe_map map)
 
 void probe_read_pulse(const struct probe *p, struct probe_health *ret)
 {
+	struct dw_counters nobodys;
+
 	*ret = (struct probe_health){
 		.runs_missed = p->control->lost_runs,
+		.detached = p->detached,
 		.files_used = p->control->files_started - p->control->files_base,
 		.files_size = p->options.max_files,
 	};
 	probe_foreach_program(p, add_missed, &ret->runs_missed);
+	if (!probe_read_counters(p, 0, &nobodys))
+		ret->records_lost_nobodys = nobodys.records_lost;
 }
 
 static void add_lost(dw_container_t c, const struct dw_counters *counters, void *arg)
 {
-	(void)c;
-	*(uint64_t *)arg += counters->records_lost;
+	struct probe_health *h = arg;
+
+	h->records_lost += counters->records_lost;
+	if (!c)
+		h->records_lost_nobodys = counters->records_lost;
 }
 
 int probe_read_health(const struct probe *p, struct probe_health *ret)
@@ -109,6 +152,7 @@ int probe_read_health(const struct probe *p, struct probe_health *ret)
 		.records_received = p->records_received,
 		.records_malformed = p->records_malformed,
 		.runs_missed = p->control->lost_runs,
+		.detached = p->detached,
 		.watched_used = p->watch.used,
 		.watched_size = p->watch.size,
 		.files_used = p->control->files_started - p->control->files_base,
@@ -118,7 +162,7 @@ int probe_read_health(const struct probe *p, struct probe_health *ret)
 		.containers_size = p->options.max_containers - 1,
 	};
 	unsigned i;
-	int err = probe_foreach_counters(p, add_lost, &h.records_lost);
+	int err = probe_foreach_counters(p, add_lost, &h);
 
 	if (err)
 		return err;

@@ -109,6 +109,7 @@ struct probe {
 	struct stale_node *stale; /* uthash */
 	int files_active;	  /* MAP_FILES_A or MAP_FILES_B */
 	uint64_t overflow_seen;
+	uint64_t detached; /* hooks that were detached from outside so far */
 	uint64_t records_received;
 	uint64_t records_malformed;
 	/* of the probe_drain() under way */
@@ -133,6 +134,9 @@ bool kernel_can_load(void);
 bool kernel_has_trampoline(void);
 bool kernel_has_kprobe(void);
 
+/* Attach a hook whose link is gone, and pin it where the others are. 0 or -errno. */
+int probe_attach_again(struct probe *p, struct hook *h);
+
 /* probe_kretprobe.c */
 struct bpf_link *kretprobe_attach(const struct bpf_program *prog, const char *function);
 void kretprobe_forget(const char *function);
@@ -151,7 +155,7 @@ void watch_done(struct probe *p);
 
 /* probe_control.c: whoever writes who is who makes the cached verdicts void. */
 int control_init(struct probe *p);
-int control_add_dev(struct probe *p, uint32_t dev);
+void control_add_dev(struct probe *p, uint32_t dev);
 /* After adoption: note all that is set, and later drop what was not set again. */
 int control_note_stale(struct probe *p);
 void control_forget_stale(struct probe *p, bool from_maps);
@@ -161,7 +165,10 @@ void control_wait_for_programs(const struct probe *p);
 
 /* probe_pins.c */
 int pins_lock(struct probe *p, struct strbuf *error);
-/* Returns 0, -ENOENT: there is nothing to adopt, -ESTALE: other sizes or another tier. */
+/*
+ * Returns 0, -ENOENT: there is nothing to adopt, -ESTALE: other sizes or another tier,
+ * -ENOLINK: programs that were attached are not any more.
+ */
 int pins_adopt(struct probe *p);
 int pins_make(struct probe *p);
 /* Pin a hook's link that was attached later. */
@@ -169,6 +176,8 @@ int pins_add_link(struct probe *p, const struct hook *h, int link_fd);
 /* The link that was pinned so; NULL when it cannot be opened. */
 struct bpf_link *pins_open_link(const struct probe *p, const struct hook *h);
 void pins_remove(struct probe *p);
+/* One hook's link, in place of what was pinned for it. 0 or -errno. */
+int pins_replace_link(struct probe *p, const struct hook *h);
 /* The same, but the directory stays: we hold its lock. */
 void pins_remove_version(struct probe *p);
 

@@ -292,6 +292,16 @@ static void attach_hook(struct probe *p, struct hook *h)
 	p->sees |= h->def->sees;
 }
 
+int probe_attach_again(struct probe *p, struct hook *h)
+{
+	if (!p->object) /* adopted: only the pins had the program's name */
+		return -ENOENT;
+	attach_hook(p, h);
+	if (!h->link)
+		return h->public.error ? h->public.error : -ENOENT;
+	return p->pin_dir ? pins_replace_link(p, h) : 0;
+}
+
 static void attach_all(struct probe *p)
 {
 	size_t i;

@@ -2,8 +2,8 @@
 /*
  * probe_pins.c - maps and links under bpffs: counting goes on while no agent runs.
  *
- *	<pin_dir>/abi-1/map_<name>	<pin_dir>/abi-1/link_<program>
- *	<pin_dir>/abi-1/prog_<program>	of those that may be attached later
+ *	<pin_dir>/abi-2/map_<name>	<pin_dir>/abi-2/link_<program>
+ *	<pin_dir>/abi-2/prog_<program>	of those that may be attached later
  *
  * bpffs takes no regular files, so the lock that tells of a live agent is on the
  * directory itself. Maps are pinned before links and removed after them: a set
@@ -32,7 +32,7 @@ static void version_path(struct strbuf *out, const char *pin_dir)
 	strbuf_addf(out, "%s/" VERSION_PREFIX "%d", pin_dir, DW_ABI_VERSION);
 }
 
-/* "<pin_dir>/abi-1/<kind>_<name>" into @out, replacing what it held. */
+/* "<pin_dir>/abi-2/<kind>_<name>" into @out, replacing what it held. */
 static const char *pin_path(struct strbuf *out, const char *pin_dir, const char *kind,
 			    const char *name)
 {
@@ -151,7 +151,7 @@ static bool adopt_late(struct probe *p, struct hook *h)
 	return true;
 }
 
-static void adopt_hook(struct probe *p, struct hook *h)
+static void adopt_hook(struct probe *p, struct hook *h, uint32_t *links)
 {
 	struct bpf_link *link = pins_open_link(p, h);
 
@@ -166,12 +166,13 @@ static void adopt_hook(struct probe *p, struct hook *h)
 	h->is_adopted = true;
 	h->public.attached = true;
 	p->sees |= h->def->sees;
+	(*links)++;
 }
 
 int pins_adopt(struct probe *p)
 {
 	struct dw_control control;
-	uint32_t zero = 0;
+	uint32_t zero = 0, links = 0;
 	size_t i;
 	int err = adopt_maps(p);
 
@@ -182,12 +183,12 @@ int pins_adopt(struct probe *p)
 	if (!err) {
 		p->tier = control.tier;
 		for (i = 0; i < hook_def_count; i++)
-			adopt_hook(p, &p->hooks[i]);
-		if (p->sees & SEES(LAYER_WRITES)) {
+			adopt_hook(p, &p->hooks[i], &links);
+		if (links == control.links && p->sees & SEES(LAYER_WRITES)) {
 			p->was_adopted = true;
 			return 0;
 		}
-		err = -ESTALE;
+		err = -ENOLINK;
 	}
 	probe_unload(p);
 	return err;
@@ -210,8 +211,10 @@ int pins_add_link(struct probe *p, const struct hook *h, int link_fd)
 {
 	auto_strbuf struct strbuf path = STRBUF_INIT;
 
-	return bpf_obj_pin(link_fd, pin_path(&path, p->pin_dir, "link", h->def->program)) ? -errno
-											  : 0;
+	if (bpf_obj_pin(link_fd, pin_path(&path, p->pin_dir, "link", h->def->program)))
+		return -errno;
+	p->control->links++;
+	return 0;
 }
 
 /* Not fatal: the next agent then has no such hook to attach, and says so. */
@@ -242,7 +245,18 @@ static void pin_links(struct probe *p)
 		if (err)
 			log_warning("%s is not counted while no agent runs: %s", h->def->name,
 				    strerror(-err));
+		else
+			p->control->links++;
 	}
+}
+
+int pins_replace_link(struct probe *p, const struct hook *h)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	const char *name = pin_path(&path, p->pin_dir, "link", h->def->program);
+
+	unlink(name);
+	return bpf_link__pin(h->link, name);
 }
 
 int pins_make(struct probe *p)

@@ -175,9 +175,7 @@ long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c)
 
 	if (node)
 		return watch_again(p, node, c);
-	err = control_add_dev(p, dev);
-	if (err)
-		return err;
+	control_add_dev(p, dev);
 	node = calloc(1, sizeof(*node));
 	if (!node)
 		return -ENOMEM;
@@ -215,6 +213,11 @@ uint64_t probe_take_dirty(struct probe *p, long slot)
 	if (slot < 0 || slot >= (long)p->watch.size)
 		return 0;
 	return __atomic_exchange_n(&p->dirty[slot], 0, __ATOMIC_SEQ_CST);
+}
+
+bool probe_dirty_overflowed(const struct probe *p)
+{
+	return __atomic_load_n(&p->control->dirty_overflow, __ATOMIC_SEQ_CST) != p->overflow_seen;
 }
 
 int probe_sweep_dirty(struct probe *p, void (*fn)(uint32_t dev, uint64_t ino, long slot, void *arg),
