@@ -61,8 +61,8 @@ _Static_assert(sizeof(struct dw_slot) == 128, "two cache lines");
 
 /* What user space tells the programs; one element. */
 struct dw_control {
-	__u32 epoch; /* bumped at each change of who is who: cached verdicts are void */
-	__u32 dev_count; /* above DW_MAX_DEVS: too many to tell apart, all are known */
+	__u32 epoch;		 /* bumped at each change of who is who: cached verdicts are void */
+	__u32 dev_count;	 /* above DW_MAX_DEVS: too many to tell apart, all are known */
 	__u32 devs[DW_MAX_DEVS]; /* file systems with roots or watched inodes */
 	__u64 tick_ns;		 /* of jiffies */
 	__u64 verdict_ticks;	 /* how long a verdict holds: files are moved */
@@ -70,7 +70,7 @@ struct dw_control {
 	__u32 links;		 /* how many were pinned, for the same */
 	__u64 set;		 /* drawn when the maps were made: which counters these are */
 	__u64 drains;		 /* of "files": two for each, odd while one is under way */
-	__u64 files_base; /* .files_started when "files" was drained last */
+	__u64 files_base;	 /* .files_started when "files" was drained last */
 	/* counted by the programs */
 	__u64 lost_runs;      /* no slot was free: a write or an operation was not counted */
 	__u64 files_started;  /* aggregates put into "files" */

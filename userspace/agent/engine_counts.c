@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * engine_counts.c - numbers of the kernel side: totals, per-file counts, executions.
+ * engine_counts.c - numbers of the kernel side: totals and per-file counts.
  *
  * The kernel's per-file aggregates are cumulative. Folding adds to each node what
  * came since the last folding, so a count is exact however often it is asked for;
  * aggregates are moved out of the kernel only when their map fills up.
  */
 #include "agent/engine_internal.h"
+#include "agent/engine_state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #define MAX_FOLDED     262144
 #define REUSE_SLACK_NS (50 * NS_PER_MSEC)
+#define UNCLAIMED_NS   (10 * NS_PER_SEC) /* counts of a file that has no node wait so long */
 
 /* --- totals --- */
 
@@ -68,17 +70,17 @@ static struct folded *folded_of(struct engine *e, const struct dw_file_key *key)
 	return f;
 }
 
-/* The same key may come from the hash and from every CPU's slot: sums, then the difference. */
-static void gather(const struct dw_file_key *key, const struct dw_file_stats *s, void *arg)
+static struct folded *note(struct engine *e, const struct dw_file_key *key,
+			   const struct dw_file_stats *s)
 {
-	struct folded *f = folded_of(arg, key);
+	struct folded *f = folded_of(e, key);
 
 	if (!f)
-		return;
-	if (f->container && s->container && f->container != s->container)
-		f->bytes = f->calls = 0; /* the number of a dead container's file, used again */
-	f->new_bytes += s->bytes;
-	f->new_calls += s->calls;
+		return NULL;
+	if (f->container && s->container && f->container != s->container) {
+		/* The number of a dead container's file, used again. */
+		f->bytes = f->calls = f->drained_bytes = f->drained_calls = 0;
+	}
 	f->container = s->container;
 	f->target = s->target;
 	f->overlay_dev = s->overlay_dev;
@@ -90,6 +92,34 @@ static void gather(const struct dw_file_key *key, const struct dw_file_stats *s,
 		f->last_boot_ns = s->last_boot_ns;
 		f->last_writer = s->last_writer;
 	}
+	return f;
+}
+
+/* The same key may come from the hash and from every CPU's slot: sums, then the difference. */
+static void gather(const struct dw_file_key *key, const struct dw_file_stats *s, void *arg)
+{
+	struct folded *f = note(arg, key, s);
+
+	if (!f)
+		return;
+	f->new_bytes += s->bytes;
+	f->new_calls += s->calls;
+}
+
+/* What the kernel does not hold any more, and may have to wait here for its node. */
+static void gather_drained(const struct dw_file_key *key, const struct dw_file_stats *s, void *arg)
+{
+	struct folded *f = note(arg, key, s);
+	struct track *t;
+
+	if (f) {
+		f->drained_bytes += s->bytes;
+		f->drained_calls += s->calls;
+		return;
+	}
+	t = engine_track_of_slot(arg, s->container);
+	if (t)
+		engine_report_loss(arg, t, LOSS_FILES_FULL, s->calls);
 }
 
 /* Of files written before the container was known, the overlay tells whose they are. */
@@ -160,46 +190,63 @@ static bool is_of_earlier_file(const struct tree_node *node, const struct folded
 }
 
 /*
- * new_* hold the kernel's totals now: turn them into the difference, fold it.
- * A file that has no node (yet) keeps its difference for the next time.
+ * new_* hold what is in the kernel now, which with what was drained is all that was ever
+ * counted: the difference to what was folded in is new. A file that has no node (yet)
+ * keeps its difference for the next time.
  */
-static void fold_one(struct engine *e, struct folded *f, bool drained)
+static void fold_one(struct engine *e, struct folded *f)
 {
 	struct track *t = track_of(e, f);
 	struct tree_node *node = node_of(t, f);
-	uint64_t total_bytes = f->new_bytes, total_calls = f->new_calls;
+	uint64_t bytes = f->new_bytes + f->drained_bytes, calls = f->new_calls + f->drained_calls;
+	struct tree_cause first, last;
 
-	f->new_bytes = total_bytes > f->bytes ? total_bytes - f->bytes : 0;
-	f->new_calls = total_calls > f->calls ? total_calls - f->calls : 0;
-	if (node && f->new_calls + f->new_bytes && !is_of_earlier_file(node, f)) {
-		struct tree_cause first = cause_of(e, f->first_writer, f->first_boot_ns);
-		struct tree_cause last = cause_of(e, f->last_writer, f->last_boot_ns);
-
-		tree_node_add_writes(node, f->new_bytes, f->new_calls, &first, &last);
-		if (!t->work_due_ns) /* written, yet equal by stat: the tree compares contents */
-			t->work_due_ns = clock_mono_ns();
-		if (!f->container) /* the kernel has not counted it for anybody */
-			probe_add_counts(e->probe, t->c->slot, DW_TARGET_LAYER, f->new_calls,
-					 f->new_bytes);
-		if (engine_has_raw_subscriber(e))
-			emit_burst(e, t, node, f, &last);
-		f->bytes = total_bytes;
-		f->calls = total_calls;
-	}
-	f->new_bytes = f->new_calls = 0;
-	if (drained) { /* the kernel starts again at 0 */
-		HASH_DEL(e->folded, f);
-		free(f);
-	}
+	f->new_bytes = bytes > f->bytes ? bytes - f->bytes : 0;
+	f->new_calls = calls > f->calls ? calls - f->calls : 0;
+	if (!node || !(f->new_calls | f->new_bytes) || is_of_earlier_file(node, f))
+		return;
+	first = cause_of(e, f->first_writer, f->first_boot_ns);
+	last = cause_of(e, f->last_writer, f->last_boot_ns);
+	tree_node_add_writes(node, f->new_bytes, f->new_calls, &first, &last);
+	if (!t->work_due_ns) /* written, yet equal by stat: the tree compares contents */
+		t->work_due_ns = clock_mono_ns();
+	if (!f->container) /* the kernel has not counted it for anybody */
+		probe_add_counts(e->probe, t->c->slot, DW_TARGET_LAYER, f->new_calls, f->new_bytes);
+	if (engine_has_raw_subscriber(e))
+		emit_burst(e, t, node, f, &last);
+	f->bytes = bytes;
+	f->calls = calls;
 }
 
-static void fold_all(struct engine *e, bool drained)
+/*
+ * Of no more use: all that was drained is folded in, and the kernel starts again at 0; or
+ * nobody has claimed it for so long that the file is gone.
+ */
+static bool is_over(const struct folded *f, uint64_t boot_ns, bool in_kernel)
 {
+	if (in_kernel || !(f->drained_bytes | f->drained_calls))
+		return false;
+	if (f->bytes == f->drained_bytes && f->calls == f->drained_calls)
+		return true;
+	return boot_ns > f->last_boot_ns + UNCLAIMED_NS;
+}
+
+static void fold_all(struct engine *e)
+{
+	uint64_t boot_ns = clock_boot_ns();
 	struct folded *f, *next;
 
-	HASH_ITER (hh, e->folded, f, next)
-		if (f->new_bytes || f->new_calls)
-			fold_one(e, f, drained);
+	HASH_ITER (hh, e->folded, f, next) {
+		bool in_kernel = f->new_bytes | f->new_calls;
+
+		if (in_kernel || f->drained_bytes || f->drained_calls)
+			fold_one(e, f);
+		f->new_bytes = f->new_calls = 0;
+		if (is_over(f, boot_ns, in_kernel)) {
+			HASH_DEL(e->folded, f);
+			free(f);
+		}
+	}
 }
 
 void engine_fold_files(struct engine *e)
@@ -207,14 +254,14 @@ void engine_fold_files(struct engine *e)
 	if (!e->probe)
 		return;
 	probe_foreach_file(e->probe, gather, e);
-	fold_all(e, false);
+	fold_all(e);
 }
 
 void engine_drain_files(struct engine *e)
 {
+	probe_drain_files(e->probe, gather_drained, e);
 	engine_fold_files(e);
-	probe_drain_files(e->probe, gather, e);
-	fold_all(e, true);
+	engine_state_save_soon(e); /* what was moved out would die with the agent */
 }
 
 /*
@@ -251,102 +298,5 @@ void engine_forget_counts(struct engine *e, const struct track *t)
 		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash keeps its own list */
 		HASH_DEL(e->folded, f);
 		free(f);
-	}
-}
-
-/* --- executions of drifted files --- */
-
-static struct tree_node *drifted_node(const struct track *t, const char *path,
-				      struct tree_node_info *info)
-{
-	struct tree_node *node =
-		t->c->tree && path ? tree_find_path(t->c->tree, path, strlen(path)) : NULL;
-
-	if (!node)
-		return NULL;
-	tree_node_info(node, info);
-	if (info->verdict != TREE_ADDED && info->verdict != TREE_MODIFIED)
-		return NULL;
-	return node;
-}
-
-static void emit_exec(struct engine *e, struct track *t, const struct queued_op *q,
-		      const struct tree_node_info *info)
-{
-	const struct dw_op_record *r = &q->record;
-	struct event event = {
-		.type = EVENT_DRIFT,
-		.container = t->c,
-		.wall_ns = clock_wall_of_boot(r->boot_ns),
-		.op = DW_OP_EXEC,
-		.path = q->path,
-		.path_len = q->path_len,
-		.cgroup_id = r->cgroup_id,
-	};
-	uint64_t writer =
-		engine_writer(e, r->writer, r->tgid, r->uid, r->comm, r->cgroup_id, false);
-
-	engine_fill_stat(&event, info);
-	event.writer = writers_get(ledger_writers(e->ledger), writer);
-	engine_emit(e, &event);
-}
-
-static struct executed *find_exec(struct track *t, uint32_t dev, uint64_t ino)
-{
-	for (size_t i = 0; i < t->execs_len; i++)
-		if (t->execs[i].overlay_dev == dev && t->execs[i].ino == ino)
-			return &t->execs[i];
-	return NULL;
-}
-
-static void remember_exec(struct track *t, const struct queued_op *q)
-{
-	struct executed *x = find_exec(t, q->record.dev, q->record.ino);
-	struct executed *bigger;
-
-	if (x || t->execs_len >= ENGINE_MAX_EXECS)
-		return;
-	bigger = realloc(t->execs, (t->execs_len + 1) * sizeof(*bigger));
-	if (!bigger)
-		return;
-	t->execs = bigger;
-	x = &t->execs[t->execs_len];
-	*x = (struct executed){.ino = q->record.ino, .overlay_dev = q->record.dev};
-	x->path = strdup(q->path);
-	if (x->path)
-		t->execs_len++;
-}
-
-/* The kernel reports an inode's first execution (a script's every one) and counts the rest. */
-void engine_note_exec(struct engine *e, struct track *t, const struct queued_op *q)
-{
-	struct tree_node_info info;
-
-	if (!q->path || q->path[0] != '/')
-		return; /* a script by a relative name: not resolvable from outside */
-	if (!(q->record.flags & DW_RECORD_SCRIPT))
-		remember_exec(t, q);
-	if (!drifted_node(t, q->path, &info))
-		return;
-	if (q->record.flags & DW_RECORD_SCRIPT)
-		t->c->new_executable_runs++;
-	else
-		engine_count_execs(e, t);
-	emit_exec(e, t, q, &info);
-}
-
-void engine_count_execs(struct engine *e, struct track *t)
-{
-	struct tree_node_info info;
-	uint64_t runs;
-
-	for (size_t i = 0; i < t->execs_len; i++) {
-		struct executed *x = &t->execs[i];
-
-		if (probe_read_execs(e->probe, x->overlay_dev, x->ino, &runs) || runs <= x->seen)
-			continue;
-		if (drifted_node(t, x->path, &info))
-			t->c->new_executable_runs += runs - x->seen;
-		x->seen = runs; /* runs while it was the image's own do not count later */
 	}
 }

@@ -12,9 +12,11 @@
  *	engine_events.c     one record, or one verified change, as an event
  *	engine_explain.c    what records of the last moments explain
  *	engine_derive.c     which operation a verified change stands for
- *	engine_counts.c     totals, per-file counts, executions, bursts
+ *	engine_counts.c     totals, per-file counts, bursts
+ *	engine_execs.c      executions of drifted files
  *	engine_runtime.c    what the runtime made, not the workload
- *	engine_health.c     loss found, healed and counted; housekeeping
+ *	engine_loss.c       loss found, counted, marked and healed
+ *	engine_health.c     housekeeping, once a second
  *	engine_state.c      saved for the next agent
  *
  * A flush: records are drained into a queue, dirty marks go to the trees, the trees
@@ -65,6 +67,7 @@ struct track {
 	uint64_t work_due_ns;	 /* monotonic; 0: nothing queued in the tree */
 	uint64_t last_rescan_ns; /* monotonic */
 	uint64_t rescan_due_ns;	 /* monotonic; 0: none wanted */
+	unsigned rescan_reasons; /* 1u << enum loss_reason: why one is wanted */
 	struct dw_counters seen; /* loss counters already reported */
 	struct executed *execs;
 	size_t execs_len;
@@ -127,12 +130,13 @@ struct recent_mark {
 struct folded {
 	struct dw_file_key key;
 	uint64_t bytes, calls;
+	uint64_t drained_bytes, drained_calls; /* moved out of the kernel, folded in or not */
 	uint64_t first_boot_ns, last_boot_ns;
 	uint64_t first_writer, last_writer; /* the kernel's numbers */
 	dw_container_t container; /* 0: written before anybody knew whose overlay_dev is */
 	uint32_t target;
 	uint32_t overlay_dev;
-	uint64_t new_bytes, new_calls; /* not folded in yet */
+	uint64_t new_bytes, new_calls; /* what the kernel holds, as it is being read */
 	UT_hash_handle hh;
 };
 
@@ -176,7 +180,12 @@ struct engine {
 	int next_subscription;
 	uint64_t next_seq;
 	uint64_t next_burst_ns;
-	uint64_t runs_missed; /* program runs skipped, as of the last look */
+	uint64_t runs_missed;	    /* program runs skipped, as of the last look */
+	uint64_t detached;	    /* programs detached from outside, likewise */
+	uint64_t lost_nobodys;	    /* records lost that were of no container, likewise */
+	bool wants_inventory;	    /* a look at all containers there are */
+	uint64_t next_inventory_ns; /* monotonic: not before */
+	uint64_t next_sweep_ns;	    /* monotonic: of the dirty marks, likewise */
 	struct engine_stats stats;
 	struct engine_state *state; /* NULL: nothing is saved */
 };
@@ -194,6 +203,8 @@ void engine_on_registry(enum registry_change change, const struct container *c, 
 int engine_track(struct engine *e, const struct container *meta, struct ledger_container **ret);
 void engine_forget(struct engine *e, struct track *t); /* retention is over */
 struct track *engine_track_of_slot(const struct engine *e, dw_container_t slot);
+/* Open the layer, if the container has one that is not open yet. */
+void engine_open_tree(struct engine *e, struct track *t);
 
 /* engine_attach.c */
 void engine_attach(struct engine *e, struct track *t);
@@ -206,7 +217,8 @@ void engine_label_runtime(struct engine *e, struct track *t); /* when it is due 
 int engine_drain(struct engine *e);
 uint64_t engine_writer(struct engine *e, uint64_t kernel_id, uint32_t tgid, uint32_t uid,
 		       const char *comm, uint64_t cgroup_id, bool is_runtime);
-void engine_sweep_dirty(struct engine *e);
+/* When the dirty ring has refused records; unless @now, not often enough to be a burden. */
+void engine_sweep_dirty(struct engine *e, bool now);
 
 /* engine_flush.c */
 void engine_on_tree_change(const struct tree_change *change, void *track);
@@ -246,12 +258,22 @@ enum dw_op engine_derive_op(const struct queued_change *change, unsigned explain
 void engine_drain_files(struct engine *e);
 void engine_emit_bursts(struct engine *e);
 void engine_adopt_files(struct engine *e, const struct track *t); /* after its first scan */
+void engine_forget_counts(struct engine *e, const struct track *t);
+
+/* engine_execs.c */
 void engine_note_exec(struct engine *e, struct track *t, const struct queued_op *op);
 void engine_count_execs(struct engine *e, struct track *t);
-void engine_forget_counts(struct engine *e, const struct track *t);
 
 /* engine_health.c */
 void engine_housekeeping(struct engine *e, uint64_t now_ns);
+
+/* engine_loss.c */
+void engine_look_after(struct engine *e, struct track *t);
+void engine_check_probe(struct engine *e);
 void engine_request_rescan(struct track *t, enum loss_reason reason);
+/* Count it, tell of it, mark the container until it is healed. */
+void engine_report_loss(struct engine *e, struct track *t, enum loss_reason reason, uint64_t count);
+/* An answer is about to be given: what is known of losses by now is in the marks. */
+void engine_check_marks(struct track *t);
 
 #endif /* ENGINE_INTERNAL_H */

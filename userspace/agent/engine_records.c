@@ -13,6 +13,7 @@
 
 #define DRAIN_BATCH	    4096
 #define PRE_EFFECT_AGAIN_MS 100
+#define SWEEP_SHARE	    10 /* sweeping takes at most one part in so many */
 
 /* --- writers --- */
 
@@ -85,6 +86,14 @@ static int mark_any(struct ledger_container *c, void *arg)
 	return 0;
 }
 
+/* Its record was refused: until it is read again the list may be wrong. */
+static int mark_swept(struct ledger_container *c, void *arg)
+{
+	if (mark_track(c->engine_data, arg))
+		c->incomplete |= 1u << LOSS_DIRTY_FULL;
+	return 0;
+}
+
 static void on_dirty(struct engine *e, const struct dw_dirty_record *r)
 {
 	uint64_t kernel_id = probe_take_dirty(e->probe, r->slot);
@@ -113,12 +122,17 @@ static void on_swept(uint32_t dev, uint64_t ino, long slot, void *arg)
 	m.cause.wall_ns = clock_wall_ns();
 	if (kernel_id > 1)
 		m.cause.writer = engine_writer(e, kernel_id, 0, 0, "", 0, false);
-	ledger_foreach(e->ledger, mark_any, &m);
+	ledger_foreach(e->ledger, mark_swept, &m);
 }
 
-void engine_sweep_dirty(struct engine *e)
+void engine_sweep_dirty(struct engine *e, bool now)
 {
+	uint64_t start = clock_mono_ns();
+
+	if (!probe_dirty_overflowed(e->probe) || (!now && start < e->next_sweep_ns))
+		return;
 	probe_sweep_dirty(e->probe, on_swept, e);
+	e->next_sweep_ns = clock_mono_ns() + (clock_mono_ns() - start) * SWEEP_SHARE;
 }
 
 /* --- operations --- */

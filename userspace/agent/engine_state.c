@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * engine_state.c - what an earlier agent left: whose counters are whose, attribution.
+ * engine_state.c - what an earlier agent left: attribution and counts of files.
  */
 #include "agent/engine_state.h"
 
@@ -14,7 +14,6 @@
 #include "base/log.h"
 
 #define MAX_STATE_BYTES (512ull << 20)
-#define MAX_SLOTS_BYTES (16ull << 20)
 
 char *engine_state_path(const struct engine *e, const char *name)
 {
@@ -24,170 +23,35 @@ char *engine_state_path(const struct engine *e, const char *name)
 	return strbuf_take(&path);
 }
 
-static void set_aside(const char *path, const char *why)
+void engine_state_set_aside(const char *path, const char *why)
 {
 	auto_strbuf struct strbuf bad = STRBUF_INIT;
 
 	strbuf_addf(&bad, "%s.bad", path);
 	if (rename(path, strbuf_str(&bad)) == 0)
-		log_warning("%s: %s: set aside as %s; times and writers of earlier changes come "
-			    "from the layers",
-			    path, why, strbuf_str(&bad));
+		log_warning("%s: %s: set aside as %s", path, why, strbuf_str(&bad));
 	else
 		log_warning("%s: %s, and it cannot be renamed: %s", path, why, strerror(errno));
 }
 
-/* --- slots --- */
-
-static json_t *counters_to_json(const struct dw_counters *c)
-{
-	const __u64 *numbers = (const __u64 *)c;
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < sizeof(*c) / sizeof(*numbers); i++)
-		json_array_append_new(array, json_integer((json_int_t)numbers[i]));
-	return array;
-}
-
-static bool counters_from_json(json_t *array, struct dw_counters *ret)
-{
-	__u64 *numbers = (__u64 *)ret;
-	size_t len = sizeof(*ret) / sizeof(*numbers);
-
-	if (json_array_size(array) != len)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		numbers[i] = (__u64)json_integer_value(json_array_get(array, i));
-	return true;
-}
-
-static void drop_slot(struct engine_state *s, struct remembered_slot *r)
-{
-	HASH_DEL(s->slots, r);
-	free(r->id);
-	free(r);
-}
-
-/* Later lines win: a slot has one owner, and an owner one slot. */
-static void remember_slot(struct engine *e, json_t *line)
-{
-	const char *id = json_string_value(json_object_get(line, "id"));
-	json_int_t slot = json_integer_value(json_object_get(line, "slot"));
-	struct remembered_slot *r, *next;
-	struct dw_counters base;
-
-	if (!id || slot < 1 || slot >= (json_int_t)e->slots_len ||
-	    !counters_from_json(json_object_get(line, "base"), &base))
-		return;
-	HASH_ITER (hh, e->state->slots, r, next)
-		if (r->slot == (dw_container_t)slot || strcmp(r->id, id) == 0)
-			drop_slot(e->state, r);
-	r = calloc(1, sizeof(*r));
-	if (!r)
-		return;
-	r->id = strdup(id);
-	r->slot = (dw_container_t)slot;
-	r->base = base;
-	r->seen_wall_ns = (uint64_t)json_integer_value(json_object_get(line, "seen"));
-	if (r->id)
-		HASH_ADD_KEYPTR(hh, e->state->slots, r->id, strlen(r->id), r);
-	else
-		free(r);
-}
-
-static void load_slots(struct engine *e, const char *path)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	char *line, *rest;
-
-	if (file_read(AT_FDCWD, path, MAX_SLOTS_BYTES, &text) || !text.len)
-		return;
-	for (rest = text.data; (line = strsep(&rest, "\n"));) {
-		json_t *object = json_loads(line, 0, NULL);
-
-		if (object) /* a line cut short by a kill is no line */
-			remember_slot(e, object);
-		json_decref(object);
-	}
-}
-
-void engine_state_note_slot(struct engine *e, const struct track *t)
-{
-	const struct ledger_container *c = t->c;
-	json_t *line;
-	char *text;
-
-	if (!e->state || e->state->slots_fd < 0 || !c->slot)
-		return;
-	line = json_pack("{s:s, s:I, s:I, s:o}", "id", c->meta->id, "slot", (json_int_t)c->slot,
-			 "seen", (json_int_t)c->seen_wall_ns, "base",
-			 counters_to_json(&c->counters_base));
-	text = line ? json_dumps(line, JSON_COMPACT) : NULL;
-	if (text && dprintf(e->state->slots_fd, "%s\n", text) < 0)
-		log_warning("%s/slots.ndjson: %s: counters of new containers will not survive the "
-			    "agent",
-			    e->state->dir, strerror(errno));
-	free(text);
-	json_decref(line);
-}
-
-dw_container_t engine_state_take_slot(struct engine *e, const char *id,
-				      struct dw_counters *ret_base, uint64_t *ret_seen_wall_ns)
-{
-	struct remembered_slot *r = NULL;
-	dw_container_t slot;
-
-	if (e->state)
-		HASH_FIND_STR(e->state->slots, id, r);
-	if (!r)
-		return 0;
-	slot = r->slot;
-	*ret_base = r->base;
-	*ret_seen_wall_ns = r->seen_wall_ns;
-	drop_slot(e->state, r);
-	return slot;
-}
-
-bool engine_state_is_reserved(const struct engine *e, dw_container_t slot)
-{
-	struct remembered_slot *r, *next;
-
-	if (!e->state)
-		return false;
-	HASH_ITER (hh, e->state->slots, r, next)
-		if (r->slot == slot)
-			return true;
-	return false;
-}
-
-void engine_state_release_slots(struct engine *e, void (*fn)(struct engine *e, dw_container_t slot))
-{
-	struct remembered_slot *r, *next;
-
-	if (!e->state)
-		return;
-	HASH_ITER (hh, e->state->slots, r, next) {
-		fn(e, r->slot);
-		drop_slot(e->state, r);
-	}
-}
-
 /* --- open --- */
 
-static int open_slots(struct engine *e)
+static void drop_container(struct engine_state *s, struct remembered_container *c)
 {
-	auto_free char *path = engine_state_path(e, "slots.ndjson");
+	HASH_DEL(s->containers, c);
+	for (size_t i = 0; i < c->files_len; i++)
+		free(c->files[i].path);
+	free(c->files);
+	free(c->id);
+	free(c);
+}
 
-	if (!path)
-		return -ENOMEM;
-	if (e->state->counts_continue)
-		load_slots(e, path);
-	/* Owners of totals that died with their programs mean nothing any more. */
-	e->state->slots_fd = open(path,
-				  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
-					  (e->state->counts_continue ? 0 : O_TRUNC),
-				  0600);
-	return e->state->slots_fd < 0 ? -errno : 0;
+static void drop_containers(struct engine_state *s)
+{
+	struct remembered_container *c, *next;
+
+	HASH_ITER (hh, s->containers, c, next)
+		drop_container(s, c);
 }
 
 static void load_ledger(struct engine *e)
@@ -200,12 +64,15 @@ static void load_ledger(struct engine *e)
 		return;
 	if (!err)
 		err = engine_state_load(e, strbuf_str(&text), text.len);
+	if (!err)
+		return;
+	drop_containers(e->state); /* half of a ledger is none */
 	if (err == -EBADMSG)
-		set_aside(path, "not a saved ledger of this version, or damaged");
-	else if (err)
-		log_warning("cannot read %s: %s: times and writers of earlier changes come from "
-			    "the layers",
-			    path ? path : "ledger.ndjson", strerror(-err));
+		engine_state_set_aside(path, "not a saved ledger of this version, or damaged");
+	else if (err == -EFBIG)
+		engine_state_set_aside(path, "too large to be a saved ledger");
+	log_warning("cannot use %s: %s: times and writers of earlier changes come from the layers",
+		    path ? path : "ledger.ndjson", strerror(-err));
 }
 
 int engine_state_open(struct engine *e, struct strbuf *error)
@@ -220,11 +87,10 @@ int engine_state_open(struct engine *e, struct strbuf *error)
 		return -ENOMEM;
 	e->state->slots_fd = -1;
 	e->state->dir = strdup(dir);
-	e->state->counts_continue = e->probe && probe_was_adopted(e->probe);
 	e->state->next_save_ns = clock_mono_ns() + ENGINE_SAVE_EVERY_NS;
 	err = e->state->dir ? file_make_dirs(dir, 0750) : -ENOMEM;
 	if (!err)
-		err = open_slots(e);
+		err = engine_slots_open(e);
 	if (err) {
 		strbuf_addf(
 			error,
@@ -238,18 +104,40 @@ int engine_state_open(struct engine *e, struct strbuf *error)
 
 /* --- after the first scan, and at the end --- */
 
-static void drop_container(struct engine_state *s, struct remembered_container *c)
+/*
+ * Losses the kernel counts it counts on: those of before were told of already. The
+ * others start at 0 with each agent.
+ */
+static void restore_losses(struct track *t, const struct remembered_container *r, bool counts)
 {
-	HASH_DEL(s->containers, c);
-	for (size_t i = 0; i < c->files_len; i++)
-		free(c->files[i].path);
-	free(c->files);
-	free(c->id);
-	free(c);
+	static const struct {
+		enum loss_reason reason;
+		size_t seen; /* in struct dw_counters */
+	} of_kernel[] = {
+		{LOSS_RING_FULL, offsetof(struct dw_counters, records_lost)},
+		{LOSS_DIRTY_FULL, offsetof(struct dw_counters, dirty_overflow)},
+		{LOSS_FILES_FULL, offsetof(struct dw_counters, files_unlisted)},
+		{LOSS_PATH, offsetof(struct dw_counters, paths_truncated)},
+	};
+
+	for (size_t i = 0; i < LOSS_MAX; i++) {
+		t->c->lost[i] += r->lost[i];
+		t->c->rescans[i] += r->rescans[i];
+	}
+	for (size_t i = 0; counts && i < sizeof(of_kernel) / sizeof(of_kernel[0]); i++) {
+		enum loss_reason reason = of_kernel[i].reason;
+		__u64 *seen = (__u64 *)((char *)&t->seen + of_kernel[i].seen);
+
+		if (*seen >= r->lost[reason])
+			t->c->lost[reason] -= r->lost[reason];
+		else
+			*seen = r->lost[reason];
+	}
 }
 
 void engine_state_restore(struct engine *e, struct track *t)
 {
+	bool counts = e->state && e->state->counts_continue;
 	struct remembered_container *r = NULL;
 
 	if (e->state)
@@ -259,7 +147,6 @@ void engine_state_restore(struct engine *e, struct track *t)
 	for (size_t i = 0; t->c->tree && i < r->files_len; i++) {
 		const struct remembered_file *f = &r->files[i];
 		struct tree_node *node = tree_find_path(t->c->tree, f->path, f->path_len);
-		bool counts = e->state->counts_continue;
 		struct tree_node_info info;
 
 		if (!node)
@@ -269,29 +156,21 @@ void engine_state_restore(struct engine *e, struct track *t)
 			tree_node_add_writes(node, counts ? f->bytes : 0, counts ? f->calls : 0,
 					     &f->first, &f->last);
 	}
-	t->c->new_executable_runs += e->state->counts_continue ? r->new_executable_runs : 0;
-	for (int i = 0; i < LOSS_MAX; i++) {
-		t->c->lost[i] += r->lost[i];
-		t->c->rescans[i] += r->rescans[i];
-	}
+	t->c->new_executable_runs += counts ? r->new_executable_runs : 0;
+	restore_losses(t, r, counts);
+	if (!counts || e->state->has_lost_flush)
+		engine_report_loss(e, t, LOSS_GAP, 1);
 	drop_container(e->state, r);
 }
 
 void engine_state_close(struct engine *e)
 {
-	struct remembered_container *c, *next_c;
-	struct remembered_slot *r, *next_r;
-
 	if (!e->state)
 		return;
 	if (e->started)
 		engine_state_save(e, true);
-	HASH_ITER (hh, e->state->containers, c, next_c)
-		drop_container(e->state, c);
-	HASH_ITER (hh, e->state->slots, r, next_r)
-		drop_slot(e->state, r);
-	if (e->state->slots_fd >= 0)
-		close(e->state->slots_fd);
+	drop_containers(e->state);
+	engine_slots_close(e->state);
 	free(e->state->dir);
 	free(e->state);
 	e->state = NULL;

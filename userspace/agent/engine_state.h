@@ -21,6 +21,7 @@
 #include "agent/engine_internal.h"
 
 #define ENGINE_SAVE_EVERY_NS (30 * NS_PER_SEC)
+#define ENGINE_STATE_SCHEMA  "driftwatch.state/2"
 
 /* An earlier agent's slot of a container that has not shown up again yet. */
 struct remembered_slot {
@@ -56,10 +57,16 @@ struct engine_state {
 	int slots_fd; /* open for append; -1 */
 	struct remembered_slot *slots;
 	struct remembered_container *containers;
-	uint64_t next_save_ns; /* monotonic */
-	uint64_t events_saved; /* engine_stats.events at the last save */
-	pid_t saver;	       /* the process that writes the ledger; 0 */
-	bool counts_continue;  /* the kernel's totals are those of the earlier agent */
+	uint64_t next_save_ns;	   /* monotonic */
+	uint64_t earliest_save_ns; /* likewise: sooner is a burden */
+	uint64_t events_saved;	   /* engine_stats.events at the last save */
+	pid_t saver;		   /* the process that writes the ledger; 0 */
+	uint64_t saved_drains;	   /* the kernel's at the last save */
+	size_t slot_lines;	   /* of slots.ndjson */
+	char set[20];	      /* which counters the kernel side has: see probe_counts_epoch() */
+	uint64_t drains;      /* when this agent began, likewise */
+	bool counts_continue; /* the kernel's totals are those of the earlier agent */
+	bool has_lost_flush;  /* it moved per-file counts out and died before it saved them */
 };
 
 /*
@@ -68,6 +75,10 @@ struct engine_state {
  */
 int engine_state_open(struct engine *e, struct strbuf *error);
 void engine_state_close(struct engine *e); /* saves first */
+
+/* engine_slots.c: finds out whether the kernel's totals go on. 0 or -errno. */
+int engine_slots_open(struct engine *e);
+void engine_slots_close(struct engine_state *s);
 
 /* The slot an earlier agent used for @id, taken out of memory: 0 when there was none. */
 dw_container_t engine_state_take_slot(struct engine *e, const char *id,
@@ -88,6 +99,12 @@ void engine_state_restore(struct engine *e, struct track *t);
  * ended; or @now, before returning. 0 or -errno.
  */
 int engine_state_save(struct engine *e, bool now);
+
+/* The same at the next turn: what is in memory alone has grown. */
+void engine_state_save_soon(struct engine *e);
+
+/* Rename to <path>.bad, and say so. */
+void engine_state_set_aside(const char *path, const char *why);
 
 /* A file in the state directory; the caller frees it. NULL: out of memory. */
 char *engine_state_path(const struct engine *e, const char *name);

@@ -25,6 +25,7 @@ struct loading {
 	struct renumbered *writers;
 	struct remembered_container *container; /* the one being read */
 	bool has_header, has_end;
+	bool has_same_counts; /* the kernel's per-file counts are those it was saved with */
 };
 
 static int64_t integer(json_t *object, const char *key)
@@ -160,7 +161,7 @@ static int load_folded(struct loading *l, json_t *array)
 
 	if (json_array_size(array) != 6)
 		return -EBADMSG;
-	if (!l->engine->state->counts_continue)
+	if (!l->has_same_counts)
 		return 0; /* the kernel counts from 0 again */
 	load_numbers(array, v, 6);
 	f = calloc(1, sizeof(*f));
@@ -174,14 +175,31 @@ static int load_folded(struct loading *l, json_t *array)
 	return 0;
 }
 
-static int load_line(struct loading *l, json_t *line)
+/*
+ * Files the earlier agent moved out of the kernel after it saved start at 0 there; of a
+ * move that was cut short nobody knows which: then none is counted twice.
+ */
+static int load_header(struct loading *l, json_t *line)
 {
 	const char *schema = json_string_value(json_object_get(line, "schema"));
+	const char *set = json_string_value(json_object_get(line, "set"));
+	uint64_t drains = (uint64_t)integer(line, "drains");
+	struct engine_state *s = l->engine->state;
 
-	if (!l->has_header) {
-		l->has_header = schema && strcmp(schema, "driftwatch.state/1") == 0;
-		return l->has_header ? 0 : -EBADMSG;
-	}
+	if (!schema || !set || strcmp(schema, ENGINE_STATE_SCHEMA) != 0)
+		return -EBADMSG;
+	if (strcmp(set, s->set) != 0)
+		s->counts_continue = false;
+	s->has_lost_flush = s->counts_continue && drains != s->drains;
+	l->has_same_counts = s->counts_continue && (drains == s->drains || s->drains & 1);
+	l->has_header = true;
+	return 0;
+}
+
+static int load_line(struct loading *l, json_t *line)
+{
+	if (!l->has_header)
+		return load_header(l, line);
 	if (json_object_get(line, "writer"))
 		return load_writer(l, line);
 	if (json_object_get(line, "container"))

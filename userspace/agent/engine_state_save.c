@@ -119,11 +119,24 @@ static void save_folded(struct saving *s)
 {
 	struct folded *f, *next;
 
+	/* Counts that wait for their node were moved out of the kernel: they go with us. */
 	HASH_ITER (hh, s->engine->folded, f, next)
-		add_line(s->out, json_pack("{s:[I,I,I,I,I,I]}", "folded", (json_int_t)f->key.ino,
+		if (f->bytes > f->drained_bytes)
+			add_line(s->out,
+				 json_pack("{s:[I,I,I,I,I,I]}", "folded", (json_int_t)f->key.ino,
 					   (json_int_t)f->key.dev, (json_int_t)f->key.gen,
-					   (json_int_t)f->bytes, (json_int_t)f->calls,
+					   (json_int_t)(f->bytes - f->drained_bytes),
+					   (json_int_t)(f->calls - f->drained_calls),
 					   (json_int_t)f->container));
+}
+
+static void add_header(const struct saving *s)
+{
+	const struct engine_state *state = s->engine->state;
+
+	add_line(s->out, json_pack("{s:s, s:I, s:s, s:I}", "schema", ENGINE_STATE_SCHEMA, "saved",
+				   (json_int_t)clock_wall_ns(), "set", state->set, "drains",
+				   (json_int_t)state->saved_drains));
 }
 
 /* Everything as text into the state file. 0 or -errno. */
@@ -133,8 +146,7 @@ static int write_ledger(struct engine *e)
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	struct saving s = {.engine = e, .out = &out};
 
-	add_line(&out, json_pack("{s:s, s:I}", "schema", "driftwatch.state/1", "saved",
-				 (json_int_t)clock_wall_ns()));
+	add_header(&s);
 	writers_foreach(ledger_writers(e->ledger), save_writer, &s);
 	ledger_foreach(e->ledger, save_container, &s);
 	save_folded(&s);
@@ -193,13 +205,23 @@ static bool saver_ended(struct engine_state *state, bool wait)
 		state->events_saved = UINT64_MAX; /* there is something to save */
 	cpu_ns = (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * NS_PER_SEC +
 		 (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1000;
-	state->next_save_ns += cpu_ns * SAVE_SHARE;
+	state->earliest_save_ns = clock_mono_ns() + cpu_ns * SAVE_SHARE;
+	if (state->next_save_ns < state->earliest_save_ns)
+		state->next_save_ns = state->earliest_save_ns;
 	return true;
+}
+
+void engine_state_save_soon(struct engine *e)
+{
+	if (!e->state)
+		return;
+	e->state->next_save_ns = e->state->earliest_save_ns;
+	e->state->events_saved = UINT64_MAX;
 }
 
 int engine_state_save(struct engine *e, bool now)
 {
-	uint64_t start = clock_mono_ns();
+	uint64_t start = clock_mono_ns(), set;
 
 	if (!e->state || !saver_ended(e->state, now) || (!now && start < e->state->next_save_ns))
 		return 0;
@@ -207,6 +229,8 @@ int engine_state_save(struct engine *e, bool now)
 	if (!now && e->state->events_saved == e->stats.events)
 		return 0;
 	engine_fold_files(e); /* counts and the totals they come from are saved as one */
+	if (e->probe)
+		probe_counts_epoch(e->probe, &set, &e->state->saved_drains);
 	e->state->events_saved = e->stats.events;
 	if (!now) {
 		e->state->saver = start_saver(e);

@@ -88,11 +88,13 @@ static bool work_on_trees(struct engine *e, uint64_t budget_ns)
 	return w.left;
 }
 
-static void flush(struct engine *e)
+static void flush(struct engine *e, bool somebody_waits)
 {
 	e->flush_at_ns = 0;
-	if (e->probe)
+	if (e->probe) {
 		engine_drain(e);
+		engine_sweep_dirty(e, somebody_waits);
+	}
 	/* An unmount that came before removals must be known before they are believed. */
 	if (e->registry)
 		registry_process(e->registry);
@@ -149,7 +151,7 @@ int engine_step(struct engine *e)
 	if (e->registry && registry_timeout_ms(e->registry) == 0)
 		registry_tick(e->registry);
 	if (e->flush_at_ns && now >= e->flush_at_ns)
-		flush(e);
+		flush(e, false);
 	work_on_trees(e, ENGINE_WORK_NS);
 	engine_flush_events(e);
 	if (now >= e->housekeeping_ns)
@@ -180,7 +182,7 @@ static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
 		uint64_t now;
 
 		note_readable(e);
-		flush(e); /* no coalescing: somebody waits */
+		flush(e, true); /* no coalescing */
 		work_on_trees(e, ENGINE_WORK_NS);
 		engine_flush_events(e);
 		if (is_settled(e, c))
@@ -202,6 +204,7 @@ bool engine_settle_container(struct engine *e, struct ledger_container *c, int t
 {
 	bool settled = settle(e, c, timeout_ms);
 
+	engine_check_marks(c->engine_data);
 	engine_label_runtime(e, c->engine_data);
 	return settled;
 }

@@ -152,7 +152,7 @@ static bool is_in_use(const struct container *meta)
 	return meta->state == CONTAINER_RUNNING || meta->state == CONTAINER_PAUSED;
 }
 
-static void open_tree(struct engine *e, struct track *t)
+void engine_open_tree(struct engine *e, struct track *t)
 {
 	const struct container_overlay *o = &t->c->meta->overlay;
 	auto_free char *upper = file_join(e->options.registry.host_root, o->upper);
@@ -187,8 +187,8 @@ static void open_tree(struct engine *e, struct track *t)
 		err = tree_open(&options, &t->c->tree);
 	}
 	if (err) {
-		t->c->lost[LOSS_WALK_FAILED]++;
-		t->c->incomplete |= 1u << LOSS_WALK_FAILED;
+		if (!(t->c->incomplete & 1u << LOSS_WALK_FAILED))
+			engine_report_loss(e, t, LOSS_WALK_FAILED, 1);
 		log_debug("cannot read the layer of %s: %s %s", t->c->meta->id, strbuf_str(&error),
 			  strerror(-err));
 		return;
@@ -227,7 +227,7 @@ static void apply(struct engine *e, struct track *t)
 	t->labels_due = true;
 	engine_attach(e, t);
 	if (!t->c->tree && meta->overlay.upper && !t->c->removed_wall_ns)
-		open_tree(e, t);
+		engine_open_tree(e, t);
 	else if (t->c->tree)
 		tree_set_mounted(t->c->tree, is_in_use(meta));
 	announce_state(e, t);

@@ -33,6 +33,7 @@ static const char *const loss_names[LOSS_MAX] = {
 	[LOSS_PATH] = "path_too_long",
 	[LOSS_PROGRAM_MISS] = "program_miss",
 	[LOSS_WALK_FAILED] = "walk_failed",
+	[LOSS_DETACHED] = "program_detached",
 	[LOSS_GAP] = "gap",
 	[LOSS_AUDIT] = "audit",
 };

@@ -28,6 +28,7 @@ enum loss_reason {
 	LOSS_PATH,	   /* a path was truncated */
 	LOSS_PROGRAM_MISS, /* the kernel skipped program runs */
 	LOSS_WALK_FAILED,  /* the layer could not be read */
+	LOSS_DETACHED,	   /* a program was detached from outside */
 	LOSS_GAP,	   /* no agent and no pinned programs were there */
 	LOSS_AUDIT,	   /* the self-audit found a difference */
 	LOSS_MAX,

@@ -230,6 +230,11 @@ bool tree_is_settled(const struct tree *t)
 			      !t->limbo.first && !t->stale && !t->wants_rescan);
 }
 
+bool tree_has_unwatched(const struct tree *t)
+{
+	return t->has_unwatched && t->events_complete && !t->is_gone;
+}
+
 bool tree_is_gone(const struct tree *t)
 {
 	return t->is_gone;
