@@ -49,6 +49,7 @@ _driftwatch_options() { # command
 	run) echo "$global --lower= --volume= --tmpfs= --keep= --metrics --tier=" ;;
 	agent) echo "$global --config= --web.listen-address= --state-dir= --runtime-root= --tier=
 		--btf= --max-containers= --max-files= --max-files-total= --max-compare-bytes=
+		--max-watched= --max-counted= --ring-bytes=
 		--max-series= --dead-retention= --duration= --pin-dir= --no-pin --keep-pins --unpin" ;;
 	tail) echo "$global --op= --path= --target= --raw --duration= --exec-only" ;;
 	ps) echo "$global --all --no-trunc --no-headers" ;;

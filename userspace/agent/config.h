@@ -42,6 +42,9 @@ struct config {
 	uint64_t max_files;
 	uint64_t max_files_total;
 	uint64_t max_compare_bytes;
+	uint64_t max_watched; /* inodes; 0: as the kernel side likes it */
+	uint64_t max_counted; /* files counted at once; 0: likewise */
+	uint64_t ring_bytes;  /* 0: likewise */
 	uint64_t max_series;
 	uint64_t dead_retention_ns;
 	uint64_t duration_ns; /* 0: until stopped */

@@ -27,6 +27,10 @@ struct engine_options daemon_engine_options(const struct agent *a)
 				.btf_path = c->btf,
 				.scratch_dir = c->state_dir,
 				.max_containers = (unsigned)c->max_containers,
+				.max_watched = (unsigned)c->max_watched,
+				.max_files = (unsigned)c->max_counted,
+				.ring_bytes = c->ring_bytes,
+				.dirty_ring_bytes = 2 * c->ring_bytes,
 			},
 		.registry =
 			{
