@@ -68,8 +68,9 @@ class World:
         self.stage, self.quick = stage, quick
         base = stage.path("fs", "suite")
         os.makedirs(base, exist_ok=True)
-        self.tmpdir = os.environ.get("TMPDIR")
-        os.environ["TMPDIR"] = base
+        # what lies there is not removed file by file: the file system goes as a whole
+        self.environment = dict(os.environ)
+        os.environ.update(TMPDIR=base, DRIFTWATCH_KEEP="1")
         self.suite = Suite("test_bench.py")
         self.runc = Runc(self.suite)
         self.containers = []
@@ -94,10 +95,8 @@ class World:
 
     def close(self):
         self.suite.close()
-        if self.tmpdir is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = self.tmpdir
+        os.environ.clear()
+        os.environ.update(self.environment)
 
 
 def set_memory(run, name, pid, limit_mib):
