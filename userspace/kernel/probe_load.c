@@ -309,7 +309,8 @@ static void attach_all(struct probe *p)
 	for (i = 0; i < hook_def_count; i++)
 		attach_hook(p, &p->hooks[i]);
 	/* That variant of on_sys_exit leaves AIO out. */
-	if (p->is_old_kernel && p->tier == PROBE_TIER_SYSCALL)
+	if (p->is_old_kernel && p->tier == PROBE_TIER_SYSCALL &&
+	    !hook_of_program(p, "on_aio_complete_old")->public.attached)
 		p->sees &= ~SEES(AIO);
 }
 
