@@ -17,7 +17,7 @@ packages_try=("${packages_build[@]}")
 # shellcheck disable=SC2034
 packages_test=("${packages_build[@]}"
 	gcc-aarch64-linux-gnu libcmocka-dev clang-format clang-tidy shellcheck mandoc
-	docker.io iptables containerd containernetworking-plugins runc crun podman conmon
+	docker.io iptables containerd containernetworking-plugins runc crun podman conmon fuse-overlayfs
 	e2fsprogs xfsprogs btrfs-progs
 	prometheus busybox-static python3 python3-grpcio python3-jsonschema jq curl iproute2 util-linux procps libcap2-bin
 	git sqlite3 strace)

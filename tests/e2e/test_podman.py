@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """podman as root. Its own diff follows other rules: it is asked for what both agree on."""
 
+import os
+
 from driftlib import truth
 from driftlib.agent import Agent
 from driftlib.podman import Podman
-from driftlib.suite import Suite, check, check_equal, equal_within, eventually
+from driftlib.suite import Skip, Suite, check, check_equal, equal_within, eventually
 
 suite = Suite(__file__)
 
@@ -115,6 +117,24 @@ def random_sequences(env):
     for seed in range(6):
         c.control.ask(f"random {seed} 300 2")
         env.same(c)
+
+
+@suite.test
+def what_fuse_overlayfs_writes_is_the_layer_of_its_container(env):
+    program = "/usr/bin/fuse-overlayfs"
+    if not os.path.exists(program):
+        raise Skip("no fuse-overlayfs")
+    podman = Podman(env.suite, name="fuse", mount_program=program)
+    c = podman.start()
+    with open(f"/proc/{c.inspect()['State']['Pid']}/mountinfo", encoding="utf-8") as f:
+        check("fuse.fuse-overlayfs" in f.readline(), "its root is no fuse-overlayfs")
+    calls, written = c.control.load("write", "/img/written", 100)
+    check(calls == 100, "the workload wrote something else")
+    c.control.ask("op unlink_image")
+    env.same(c, timeout=5)
+    # The daemon writes it, in calls of its own.
+    check_equal(env.agent.metrics().of(c.id, "driftwatch_container_written_bytes_total",
+                                       target="layer"), written, "bytes of the layer")
 
 
 suite.main(Environment)

@@ -51,8 +51,9 @@ static int judge_trial(json_t *report)
 	if (value_is_false(report, "kernel.btf")) {
 		doctor_add_finding(report, "error",
 				   "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y (Debian's and "
-				   "Ubuntu's have it since 5.10)",
-				   "the kernel has no BTF: /sys/kernel/btf/vmlinux is missing");
+				   "Ubuntu's have it since 5.10), or give the agent its types with "
+				   "--btf, if they are only hidden here",
+				   "the kernel shows no BTF: /sys/kernel/btf/vmlinux is missing");
 		return EXIT_CODE_KERNEL;
 	}
 	doctor_add_finding(

@@ -259,7 +259,10 @@ static int check_tier(enum probe_tier tier, struct strbuf *error)
 	const char *why = NULL;
 	int err = -EOPNOTSUPP;
 
-	if (!kernel_can_load()) {
+	if (!kernel_can_load() && !kernel_shows_btf()) {
+		why = "the kernel shows no BTF, the types of its structures, in /sys/kernel/btf";
+		err = -ENOENT;
+	} else if (!kernel_can_load()) {
 		why = "BPF programs cannot be loaded (CAP_BPF and CAP_PERFMON are needed)";
 		err = -EPERM;
 	} else if (tier == PROBE_TIER_VFS_FEXIT && !kernel_has_trampoline()) {
@@ -305,7 +308,8 @@ static bool is_blind(const struct probe *p)
 	return p->self_test == PROBE_SELF_TEST_FAILED && !(p->sees & SEES(LAYER_WRITES));
 }
 
-int probe_open(const struct probe_options *options, struct strbuf *error, struct probe **ret)
+static int open_some_tier(const struct probe_options *options, struct strbuf *error,
+			  struct probe **ret)
 {
 	static const enum probe_tier order[] = {PROBE_TIER_VFS_FEXIT, PROBE_TIER_VFS_KPROBE,
 						PROBE_TIER_FS, PROBE_TIER_SYSCALL};
@@ -325,6 +329,20 @@ int probe_open(const struct probe_options *options, struct strbuf *error, struct
 		if (!err || err == -EPERM || err == -ENOENT || err == -EBUSY || err == -EEXIST)
 			break;
 	}
+	return err;
+}
+
+int probe_open(const struct probe_options *options, struct strbuf *error, struct probe **ret)
+{
+	struct btf_stage stage;
+	int err;
+
+	libbpf_set_print(NULL); /* what matters of it is said in @error */
+	err = btf_stage_enter(options->btf_path, error, &stage);
+	if (err)
+		return err;
+	err = open_some_tier(options, error, ret);
+	btf_stage_leave(&stage);
 	return err;
 }
 

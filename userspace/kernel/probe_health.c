@@ -24,6 +24,14 @@ static int program_info(const struct hook *h, struct bpf_prog_info *ret)
 	return bpf_obj_get_info_by_fd(h->prog_fd, ret, &len) ? -errno : 0;
 }
 
+/* What no program can know: the kernel did not get as far as it. */
+static uint64_t missed_by_kernel(const struct hook *h)
+{
+	const char *function = probe_hook_kretprobe(h);
+
+	return function ? kretprobe_missed(function) : 0;
+}
+
 void probe_foreach_program(const struct probe *p, void (*fn)(const struct probe_program *, void *),
 			   void *arg)
 {
@@ -36,7 +44,7 @@ void probe_foreach_program(const struct probe *p, void (*fn)(const struct probe_
 		fn(
 			&(struct probe_program){
 				.name = p->hooks[i].def->program,
-				.missed = info.recursion_misses,
+				.missed = info.recursion_misses + missed_by_kernel(&p->hooks[i]),
 				.runs = info.run_cnt,
 				.run_ns = info.run_time_ns,
 			},

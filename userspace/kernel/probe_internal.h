@@ -137,9 +137,24 @@ bool kernel_has_kprobe(void);
 /* Attach a hook whose link is gone, and pin it where the others are. 0 or -errno. */
 int probe_attach_again(struct probe *p, struct hook *h);
 
+/* probe_btf.c */
+bool kernel_shows_btf(void);
+struct btf_stage {
+	int ns_fd; /* the mount namespace to go back to, or -1 */
+	int cwd_fd;
+};
+/*
+ * Where the kernel does not show its types, let libbpf find those in @file (raw or in a
+ * vmlinux; NULL: nothing is done) until btf_stage_leave(). 0 or -errno.
+ */
+int btf_stage_enter(const char *file, struct strbuf *error, struct btf_stage *ret);
+void btf_stage_leave(struct btf_stage *s);
+
 /* probe_kretprobe.c */
 struct bpf_link *kretprobe_attach(const struct bpf_program *prog, const char *function);
 void kretprobe_forget(const char *function);
+/* Times the kernel did not run what is attached there (since 6.7: for want of room as well). */
+uint64_t kretprobe_missed(const char *function);
 
 /* probe_hooks.c */
 /* The function a hook "kretprobe/x" is for, NULL for other kinds. */

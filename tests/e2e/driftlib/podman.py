@@ -14,10 +14,11 @@ IMAGE = "localhost/dw/ops1:1"
 
 
 class Podman:
-    def __init__(self, suite, name="podman"):
+    def __init__(self, suite, name="podman", mount_program=None):
         if not shutil.which("podman"):
             raise Skip("no podman")
         self.suite = suite
+        self.mount_program = mount_program
         self.dir = suite.dir(name)
         self.containers = []
         self.environment = dict(os.environ, TMPDIR=suite.dir(name, "tmp"))
@@ -28,7 +29,8 @@ class Podman:
         return ["podman", "--root", f"{self.dir}/root", "--runroot", f"{self.dir}/run",
                 "--tmpdir", f"{self.dir}/libpod", "--cgroup-manager", "cgroupfs",
                 "--runtime", "runc", "--events-backend", "file", "--storage-driver", "overlay",
-                *arguments]
+                *(["--storage-opt", f"overlay.mount_program={self.mount_program}"]
+                  if self.mount_program else []), *arguments]
 
     def run(self, *arguments):
         return process.checked(self.command(*arguments), env=self.environment)
