@@ -4,10 +4,10 @@
 
 import os
 
-from driftlib import truth
+from driftlib import process, truth
 from driftlib.agent import Agent
 from driftlib.runc import Runc
-from driftlib.suite import Suite, check, check_equal, equal_within
+from driftlib.suite import Failure, Suite, check, check_equal, equal_within, eventually
 
 suite = Suite(__file__)
 
@@ -56,6 +56,44 @@ def removal_keeps_the_list(env):
     env.same(c)
     c.stop()
     check("A /img/d/new" in env.agent.diff(c.id), "the list went with the container")
+
+
+# Not those that end as they began but for a time that nobody can set: without an image to
+# compare with, whatever was touched is listed.
+PLAIN = """write ftruncate creat_write creat_unlink mkdir_rmdir mmap_store unlink_image unlink_recreate
+ chmod chown rename rename_over file_to_dir otmpfile_link uring_write_sqpoll punch""".split()
+
+
+@suite.test
+def a_plain_directory_is_compared_with_what_it_was_when_the_container_was_made(env):
+    wrong = []
+    for op in PLAIN:
+        c = env.runc.start(f"{env.unique}{op}", plain=True)
+        root, before = f"{c.directory}/rootfs", f"{c.directory}/before"
+        process.checked(["cp", "-a", root, before])
+        eventually(lambda c=c: env.agent.find(c.id), 5, "ps lists it")
+        mounted = set(env.agent.diff(c.id))
+        c.control.try_(f"op {op}")
+        try:
+            equal_within(lambda c=c, m=mounted: sorted(set(env.agent.diff(c.id)) - m),
+                         lambda r=root, b=before: sorted(
+                             truth.compare(truth.MountedView(b), truth.MountedView(r))), 1, op)
+        except Failure as e:
+            wrong.append(str(e))
+        check("plain directory" in env.agent.find(c.id)["limits"], "not marked")
+        c.stop()
+    check(not wrong, f"{len(wrong)} operations differ: {wrong[:3]}")
+
+
+@suite.test
+def writes_into_a_plain_directory_count_as_the_layers(env):
+    c = env.runc.start(env.unique + "plainbytes", plain=True)
+    eventually(lambda: env.agent.find(c.id), 5, "ps lists it")
+    calls, written = c.control.load("write", "/img/plain", 20)
+    files = env.agent.files(c.id)["files"]
+    entry = next(f for f in files if f["path"] == "/img/plain")
+    check_equal((entry["write_calls"], entry["written_bytes"]), (calls, written), "calls, bytes")
+    check_equal(entry["first_writer"]["comm"], "ops", "writer")
 
 
 suite.main(Environment)

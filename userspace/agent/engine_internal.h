@@ -75,6 +75,7 @@ struct track {
 	bool is_own;
 	bool labels_due; /* entries made by the runtime are to be labelled anew */
 	bool first_scan_done;
+	bool is_scanned; /* lists are as of scans, for want of complete events */
 };
 
 /* One queued record, with its paths. */

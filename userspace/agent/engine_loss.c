@@ -118,7 +118,7 @@ static void check_losses(struct engine *e, struct track *t)
 	check_counter(e, t, LOSS_FILES_FULL, c->files_unlisted, &t->seen.files_unlisted);
 	check_counter(e, t, LOSS_PATH, c->paths_truncated, &t->seen.paths_truncated);
 	has_lost = check_counter(e, t, LOSS_RING_FULL, c->records_lost, &t->seen.records_lost);
-	if (has_lost && t->c->limits)
+	if (has_lost && t->is_scanned)
 		engine_request_rescan(t, LOSS_RING_FULL);
 }
 
@@ -142,7 +142,7 @@ void engine_look_after(struct engine *e, struct track *t)
 	engine_check_marks(t); /* before new ones are made: each is there for a while */
 	check_losses(e, t);
 	retry_open(e, t, now);
-	if (c->tree && c->limits && !t->rescan_due_ns && !t->work_due_ns &&
+	if (c->tree && t->is_scanned && !t->rescan_due_ns && !t->work_due_ns &&
 	    now - t->last_rescan_ns > SCAN_EVERY_NS)
 		t->rescan_due_ns = now;
 	if (t->rescan_due_ns && t->rescan_due_ns <= now)

@@ -152,6 +152,20 @@ static bool is_in_use(const struct container *meta)
 	return meta->state == CONTAINER_RUNNING || meta->state == CONTAINER_PAUSED;
 }
 
+/* A plain directory: the image is what was there when the container was made. */
+static void limit_to_times(struct track *t, uint64_t *ret_image_wall_ns)
+{
+	const struct container *meta = t->c->meta;
+
+	*ret_image_wall_ns = meta->created_wall_ns ? meta->created_wall_ns : meta->started_wall_ns;
+	t->c->limits =
+		t->is_scanned
+			? "a plain directory: what is newer than the container, as of the last "
+			  "scan; what was deleted before it was first seen is not listed"
+			: "a plain directory: what is newer than the container; what was deleted "
+			  "before it was first seen is not listed";
+}
+
 void engine_open_tree(struct engine *e, struct track *t)
 {
 	const struct container_overlay *o = &t->c->meta->overlay;
@@ -184,6 +198,9 @@ void engine_open_tree(struct engine *e, struct track *t)
 		t->c->limits = why_not_live(e, fs_type);
 		t->c->unseen = unseen_on(e, fs_type, o->is_whole);
 		options.events_complete = !t->c->limits;
+		t->is_scanned = t->c->limits;
+		if (o->is_whole && !o->lowers_len)
+			limit_to_times(t, &options.image_wall_ns);
 		err = tree_open(&options, &t->c->tree);
 	}
 	if (err) {

@@ -103,6 +103,12 @@ static int scan_layer(const struct global_options *options, const struct contain
 			  c->storage_error ? c->storage_error : "its storage is of another kind");
 		return EXIT_CODE_FAILURE;
 	}
+	if (overlay->is_whole && !overlay->lowers_len) {
+		log_error("%s runs in a plain directory: there is no image to compare it with; an "
+			  "agent lists what changed (without --scan)",
+			  container_label(c));
+		return EXIT_CODE_FAILURE;
+	}
 	if (overlay->unsupported)
 		log_warning("%s is mounted with redirect_dir or metacopy: the list may lack "
 			    "something",

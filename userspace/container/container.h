@@ -46,7 +46,11 @@ struct container_overlay {
 	char **lowers; /* topmost first */
 	size_t lowers_len;
 	uint32_t dev; /* s_dev of the mounted overlay as kernel dev_t; 0 while not mounted */
-	bool is_whole; /* upper is no overlay's, but holds the files of lowers[0] as well */
+	/*
+	 * Upper is no overlay's: it holds the files of the image as well, which is lowers[0].
+	 * Without lowers the image is what lay there when the container was made.
+	 */
+	bool is_whole;
 	bool read_only;
 	bool unsupported; /* redirect_dir=on, metacopy=on: lists cannot be exact */
 };

@@ -84,6 +84,7 @@ static bool take_overlay(char *path, struct container *c)
 static bool take_root(const char *text, struct container *c)
 {
 	auto_free char *path = setting(text, "lxc.rootfs.path");
+	const char *dir;
 
 	if (!path)
 		path = setting(text, "lxc.rootfs"); /* before lxc 2.1 */
@@ -91,6 +92,9 @@ static bool take_root(const char *text, struct container *c)
 		return true;
 	if (!strncmp(path, "overlay:", 8) || !strncmp(path, "overlayfs:", 10))
 		return take_overlay(path, c);
+	dir = strncmp(path, "dir:", 4) ? path : path + 4;
+	if (*dir == '/' && !source_set(&c->overlay.merged, dir))
+		return false;
 	return source_set(&c->storage_error, "its root is not an overlay: no upper directory");
 }
 

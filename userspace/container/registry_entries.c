@@ -160,9 +160,28 @@ static void flush_removed(struct registry *r, struct entry *e)
 	entry_free(r, e);
 }
 
-static bool set_no_layer(const struct entry *e, struct container *c)
+/* Its root is a directory of the host. One that is all of the host's is no container's. */
+static bool set_plain_root(const struct registry *r, const struct entry *e, struct container *c)
 {
-	if (c->overlay.upper || c->storage_error || !e->task_alive)
+	const char *root = entry_rootfs(e);
+
+	if (!e->task_alive || !root || !root[1] || (!c->created_wall_ns && !c->started_wall_ns) ||
+	    !task_root_is(&r->fs, c->pid, root))
+		return false;
+	c->overlay.upper = strdup(root);
+	c->overlay.is_whole = true;
+	return c->overlay.upper;
+}
+
+static bool set_no_layer(const struct registry *r, const struct entry *e, struct container *c)
+{
+	if (c->overlay.upper)
+		return true;
+	if (set_plain_root(r, e, c)) {
+		source_set(&c->storage_error, NULL);
+		return true;
+	}
+	if (c->storage_error || !e->task_alive)
 		return true;
 	return source_set(&c->storage_error, "its root is not an overlay: no upper directory");
 }
@@ -179,7 +198,7 @@ static void flush_entry(struct registry *r, struct entry *e)
 	c = merge(e);
 	if (!c)
 		return;
-	if (!is_reportable(e, c) || !set_no_layer(e, c) ||
+	if (!is_reportable(e, c) || !set_no_layer(r, e, c) ||
 	    (!is_new && facts_equal(c, e->reported))) {
 		container_free(c);
 		return;

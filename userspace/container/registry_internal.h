@@ -160,6 +160,8 @@ int mounts_look(struct registry *r, bool force);
 void mounts_attach(struct registry *r, struct super *s, struct entry *e);
 /* The files of @e name a root file system: take the overlay mounted there. */
 void mounts_claim(struct registry *r, struct entry *e);
+/* Where the files of @e say that its root file system is, NULL: they do not. */
+const char *entry_rootfs(const struct entry *e);
 /* Give @s to the container that has its upper directory. False: there is none. */
 bool mounts_resolve_by_upper(struct registry *r, struct super *s);
 /* Drop what only tasks saw that have ended. */

@@ -44,7 +44,7 @@ static bool is_mounted_at(const struct super *s, const char *path)
 }
 
 /* The root file system that runc's or crun's state names. */
-static const char *rootfs_of(const struct entry *e)
+const char *entry_rootfs(const struct entry *e)
 {
 	for (const struct facts *f = e->facts; f; f = f->next) {
 		if (f->said && f->said->overlay.merged)
@@ -59,7 +59,7 @@ static bool resolve_by_state(struct registry *r, struct super *s)
 	const char *rootfs;
 
 	HASH_ITER (hh, r->entries, e, next) {
-		rootfs = e->super ? NULL : rootfs_of(e);
+		rootfs = e->super ? NULL : entry_rootfs(e);
 		if (!rootfs || !is_mounted_at(s, rootfs))
 			continue;
 		mounts_attach(r, s, e);
@@ -95,7 +95,7 @@ bool mounts_resolve_by_upper(struct registry *r, struct super *s)
 
 void mounts_claim(struct registry *r, struct entry *e)
 {
-	const char *rootfs = e->super ? NULL : rootfs_of(e);
+	const char *rootfs = e->super ? NULL : entry_rootfs(e);
 	struct super *s = rootfs ? mount_table_find_point(&r->mounts, rootfs) : NULL;
 
 	/* Also from one that had only been guessed, or whose files are gone. */

@@ -83,6 +83,17 @@ int task_root_dev(const struct hostfs *fs, pid_t pid, uint32_t *ret)
 	return fd < 0 ? fd : hostfs_identify(fd, ret, &ino);
 }
 
+bool task_root_is(const struct hostfs *fs, pid_t pid, const char *path)
+{
+	auto_close int root = open_root(fs, pid);
+	auto_close int fd = hostfs_open(fs, path, O_PATH | O_DIRECTORY);
+	uint32_t root_dev, dev;
+	uint64_t root_ino, ino;
+
+	return root >= 0 && fd >= 0 && !hostfs_identify(root, &root_dev, &root_ino) &&
+	       !hostfs_identify(fd, &dev, &ino) && root_dev == dev && root_ino == ino;
+}
+
 int task_open(const struct hostfs *fs, pid_t pid)
 {
 	long fd;

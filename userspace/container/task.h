@@ -41,6 +41,9 @@ uint64_t task_start_wall_ns(uint64_t start_ticks);
 /* Its cgroup path in the v2 hierarchy, as from the root. 0 or -errno. */
 int task_cgroup(const struct hostfs *fs, pid_t pid, struct strbuf *ret);
 
+/* Whether its root is the directory at the host path @path. */
+bool task_root_is(const struct hostfs *fs, pid_t pid, const char *path);
+
 /*
  * Device of its root directory (kernel dev_t), -errno. Cheap: one stat.
  */

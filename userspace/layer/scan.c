@@ -286,6 +286,8 @@ int layer_scan(const char *host_root, const char *upper, struct layer_stack *sta
 
 	if (!path)
 		return -ENOMEM;
+	if (layer_stack_is_whole(stack) && !layer_dir_has_layers(layer_stack_root(stack)))
+		return -EOPNOTSUPP;
 	s.rootfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s.rootfd < 0)
 		return -errno;

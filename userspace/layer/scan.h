@@ -15,7 +15,8 @@ typedef int (*layer_scan_fn)(char verdict, const char *path, size_t len, void *a
 
 /*
  * Walk @upper (absolute host path) against @stack. Lines come in no particular
- * order, each path once. 0, @fn's non-zero return, or -errno.
+ * order, each path once. 0, @fn's non-zero return, -errno; -EOPNOTSUPP: a whole upper
+ * directory without an image to compare with.
  */
 int layer_scan(const char *host_root, const char *upper, struct layer_stack *stack,
 	       layer_scan_fn fn, void *arg);

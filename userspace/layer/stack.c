@@ -146,6 +146,11 @@ uint64_t layer_stack_disk_lookups(const struct layer_stack *s)
 	return s->disk_lookups;
 }
 
+bool layer_dir_has_layers(const struct layer_dir *d)
+{
+	return d->parts_len;
+}
+
 struct layer_dir *layer_dir_get(struct layer_dir *d)
 {
 	d->refs++;

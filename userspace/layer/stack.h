@@ -43,6 +43,7 @@ struct layer_dir;
 
 /* The root of the stack, without a reference of the caller's. Never NULL. */
 struct layer_dir *layer_stack_root(struct layer_stack *s);
+bool layer_dir_has_layers(const struct layer_dir *d); /* false: the root of no lowers at all */
 
 /* The merged lower directory @name in @parent; NULL with errno ENOENT (absent, or not
  * a directory), or another errno. */

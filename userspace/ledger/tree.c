@@ -73,6 +73,7 @@ int tree_open(const struct tree_options *options, struct tree **ret)
 	t->on_change = options->on_change;
 	t->arg = options->arg;
 	t->events_complete = options->events_complete;
+	t->image_ns = options->image_wall_ns;
 	t->is_whole = layer_stack_is_whole(t->stack);
 	t->rootfd = -1;
 	t->reader.fd = -1;

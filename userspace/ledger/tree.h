@@ -103,6 +103,11 @@ struct tree_options {
 	struct tree_limits limits;
 	tree_change_fn on_change;
 	void *arg;
+	/*
+	 * Of a whole upper directory without lowers: what is older is the image's. Removals
+	 * are known from the first scan on. 0 otherwise.
+	 */
+	uint64_t image_wall_ns;
 	bool events_complete; /* false: file system without complete dirty events; rescans decide */
 	const char *fs_type;  /* of the upper, for labels; may be NULL */
 };

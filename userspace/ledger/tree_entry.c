@@ -95,6 +95,7 @@ static int watch_and_stat(struct tree *t, struct tree_node *n, int fd, struct ne
 
 static int judge(struct tree *t, struct tree_node *n, int fd, const struct new_entry *e)
 {
+	n->birth_ns = e->btime_ns;
 	if (n->dir && e->has_lower_dir) {
 		n->dir->lower = layer_dir_open(n->parent->dir->lower, n->name);
 		if (!n->dir->lower)
@@ -107,7 +108,6 @@ static void set_history(struct tree_node *n, const struct tree_reader *r, uint64
 {
 	uint64_t ctime_ns = tree_ctime_ns(&n->st);
 
-	n->birth_ns = btime_ns;
 	n->first_writer = n->last_writer = r->cause.writer;
 	n->first_ns = n->last_ns = r->cause.wall_ns;
 	if (!r->bits && r->cause.wall_ns)
@@ -185,6 +185,9 @@ int tree_entry_new(struct tree *t, struct tree_reader *r, const char *name,
 	err = tree_stat_entry(t, r->fd, name, &e.st, &e.btime_ns);
 	if (!err)
 		err = look_below(r->node, name, &e);
+	if (!err && t->image_ns)
+		e.has_lower = replaces ? replaces->flags & NODE_HAS_LOWER
+				       : tree_is_of_image(t, r, name, e.btime_ns);
 	if (err)
 		return err;
 	if (!is_admitted(t, &e)) {

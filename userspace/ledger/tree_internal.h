@@ -95,6 +95,13 @@ void tree_read_abort(struct tree *t);
 /* --- tree_opaque.c */
 /* Opaque or not, by the reader's directory and those above. 0 or -errno. */
 int tree_read_marks(struct tree *t, struct tree_reader *r);
+/*
+ * With options.image_wall_ns: was @name, just found, there when the container was made? And:
+ * @n goes, remember that the image had its name. 0 or -ENOMEM.
+ */
+bool tree_is_of_image(const struct tree *t, const struct tree_reader *r, const char *name,
+		      uint64_t btime_ns);
+int tree_keep_name(struct tree *t, struct tree_node *n);
 
 /* --- tree_entry.c */
 /* Make, watch and report the node of a name just found. 0 or -errno. */

@@ -15,7 +15,8 @@ int tree_vanish(struct tree *t, struct tree_node *n, const struct tree_reader *r
 {
 	struct tree_work *w = calloc(1, sizeof(*w));
 
-	if (!w) {
+	if (!w || tree_keep_name(t, n)) {
+		free(w);
 		t->wants_rescan = true;
 		return -ENOMEM;
 	}

@@ -3,7 +3,8 @@
  * tree_opaque.c - directories that hide what the image has in them.
  *
  * The names of the image are kept with such a directory, so that its D lines need no
- * disk: each name that no child has.
+ * disk: each name that no child has. Where the image is what lay in the directory once,
+ * its names are kept from when they go.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,6 +30,54 @@ static int add_hidden(const char *name, void *arg)
 	if (!d->hidden[d->hidden_len])
 		return -ENOMEM;
 	d->hidden_len++;
+	return 0;
+}
+
+/* Where @name is, or belongs, among names that were kept in order. */
+static size_t place_of(const struct tree_dir *d, const char *name)
+{
+	size_t from = 0, to = d->hidden_len, middle;
+
+	while (from < to) {
+		middle = from + (to - from) / 2;
+		if (strcmp(d->hidden[middle], name) < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+static bool is_kept(const struct tree_dir *d, const char *name)
+{
+	size_t at = place_of(d, name);
+
+	return at < d->hidden_len && !strcmp(d->hidden[at], name);
+}
+
+bool tree_is_of_image(const struct tree *t, const struct tree_reader *r, const char *name,
+		      uint64_t btime_ns)
+{
+	if (r->flags & WORK_INITIAL)
+		return btime_ns && btime_ns <= t->image_ns;
+	return is_kept(r->node->dir, name);
+}
+
+int tree_keep_name(struct tree *t, struct tree_node *n)
+{
+	struct tree_dir *d = n->parent->dir;
+	size_t at = place_of(d, n->name);
+	char *name;
+	int err;
+
+	if (!t->image_ns || !(n->flags & NODE_HAS_LOWER) || is_kept(d, n->name))
+		return 0;
+	err = add_hidden(n->name, d);
+	if (err)
+		return err;
+	name = d->hidden[d->hidden_len - 1];
+	memmove(d->hidden + at + 1, d->hidden + at, (d->hidden_len - 1 - at) * sizeof(*d->hidden));
+	d->hidden[at] = name;
 	return 0;
 }
 

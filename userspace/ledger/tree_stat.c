@@ -77,7 +77,9 @@ static int gather(struct tree *t, struct tree_node *n, int dirfd, const struct t
 
 	tree_stat_to_stat(t, st, &ret->upper);
 	ret->capability_len = 0;
-	if (lower)
+	if (t->image_ns)
+		err = n->flags & NODE_HAS_LOWER ? 0 : -ENOENT;
+	else if (lower)
 		err = layer_dir_lookup(lower, n->name, &ret->lower);
 	if (err && err != -ENOENT)
 		return err;
@@ -111,8 +113,26 @@ static bool is_whiteout(struct tree *t, struct tree_node *n, int dirfd, const st
 	       layer_is_xwhiteout(dirfd, n->name, st, t->user_xattr);
 }
 
+/*
+ * By its times alone: an entry of the image, or one in its place. What becomes of the names
+ * in a directory changes both of its times.
+ */
+static enum tree_verdict verdict_by_time(const struct tree *t, const struct tree_node *n,
+					 const struct stat *st)
+{
+	bool is_later = (uint64_t)clock_of_timespec(&st->st_ctim) > t->image_ns;
+
+	if (n->birth_ns > t->image_ns)
+		return TREE_MODIFIED;
+	if (S_ISDIR(st->st_mode) &&
+	    clock_of_timespec(&st->st_ctim) == clock_of_timespec(&st->st_mtim))
+		return TREE_NONE;
+	return is_later ? TREE_MODIFIED : TREE_NONE;
+}
+
 /* enum tree_verdict or -errno. */
-static int verdict_of(struct tree_node *n, const struct evidence *e, bool whiteout)
+static int verdict_of(const struct tree *t, struct tree_node *n, const struct evidence *e,
+		      bool whiteout)
 {
 	int differs;
 
@@ -120,6 +140,8 @@ static int verdict_of(struct tree_node *n, const struct evidence *e, bool whiteo
 		return e->has_lower ? TREE_DELETED : TREE_NONE;
 	if (!e->has_lower)
 		return TREE_ADDED;
+	if (t->image_ns)
+		return verdict_by_time(t, n, &e->upper);
 	if (layer_stat_differs(&e->upper, &e->lower.st))
 		return TREE_MODIFIED;
 	differs = capability_differs(n, e);
@@ -158,12 +180,13 @@ static bool is_new(const struct tree_node *n)
 }
 
 /* A copied-up entry is seen for the first time: what it was copied up for. */
-static unsigned copy_bits(const struct evidence *e, bool whiteout)
+static unsigned copy_bits(const struct tree *t, const struct evidence *e, bool whiteout)
 {
 	const struct stat *upper = &e->upper, *lower = &e->lower.st;
 	unsigned bits = 0;
 
-	if (!e->has_lower || whiteout || (upper->st_mode & S_IFMT) != (lower->st_mode & S_IFMT))
+	if (!e->has_lower || t->image_ns || whiteout ||
+	    (upper->st_mode & S_IFMT) != (lower->st_mode & S_IFMT))
 		return 0;
 	if (upper->st_mode != lower->st_mode)
 		bits |= TREE_CHANGE_MODE;
@@ -187,7 +210,7 @@ static void judge_depth(struct tree *t, struct tree_node *n, unsigned bits)
 		return;
 	}
 	/* There, that a name is in the upper directory says nothing. */
-	if (t->is_whole && !(n->flags & NODE_WRITTEN)) {
+	if (t->image_ns || (t->is_whole && !(n->flags & NODE_WRITTEN))) {
 		n->depth = TREE_DEPTH_UNKNOWN;
 		return;
 	}
@@ -211,11 +234,11 @@ int tree_judge(struct tree *t, struct tree_node *n, int dirfd, const struct tree
 	if (err)
 		return err;
 	whiteout = is_whiteout(t, n, dirfd, &e.upper);
-	verdict = verdict_of(n, &e, whiteout);
+	verdict = verdict_of(t, n, &e, whiteout);
 	if (verdict < 0)
 		return verdict;
 
-	bits = is_new(n) ? TREE_CHANGE_CTIME | copy_bits(&e, whiteout) : stat_bits(n, st);
+	bits = is_new(n) ? TREE_CHANGE_CTIME | copy_bits(t, &e, whiteout) : stat_bits(n, st);
 	capability = e.capability_len ? (uint32_t)beneath_hash(t->key, e.capability,
 							       (size_t)e.capability_len) |
 						1u

@@ -166,7 +166,8 @@ struct tree {
 	uint64_t key[2];
 
 	bool events_complete, user_xattr;
-	bool is_whole; /* the upper directory holds the image's files too */
+	uint64_t image_ns; /* wall clock; what is older is the image's. 0: there are lowers */
+	bool is_whole;	   /* the upper directory holds the image's files too */
 	bool is_mounted, is_gone, is_scanned;
 	bool has_unwatched; /* something essential: as of the last scan, whatever comes in */
 	bool watch_failed;  /* for something essential, since the last rescan began */

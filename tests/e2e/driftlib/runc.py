@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""runc alone: a bundle, with its root an overlay mounted by hand."""
+"""runc alone: a bundle, its root an overlay mounted by hand or a plain directory."""
 
 import json
 import os
@@ -31,13 +31,13 @@ class Runc:
     def run(self, *arguments):
         return process.checked(["runc", "--root", self.root, *arguments])
 
-    def bundle(self, name):
-        """An overlay over the lower directory, mounted, and its config. With a .control."""
+    def bundle(self, name, plain):
+        """A root and its config. With a .control."""
         directory = self.suite.dir("runc", name)
-        for part in ("upper", "work", "rootfs"):
-            os.makedirs(os.path.join(directory, part))
-        options = f"lowerdir={self.lower},upperdir={directory}/upper,workdir={directory}/work"
-        process.checked(["mount", "-t", "overlay", "-o", options, "none", f"{directory}/rootfs"])
+        if plain:
+            process.checked(["cp", "-a", self.lower, f"{directory}/rootfs"])
+        else:
+            self.mount(directory)
         process.checked(["runc", "spec", "--bundle", directory])
         control = Control(os.path.join(directory, "vol"))
         config_path = os.path.join(directory, "config.json")
@@ -51,8 +51,15 @@ class Runc:
             json.dump(config, f)
         return directory, control
 
-    def start(self, name):
-        directory, control = self.bundle(name)
+    def mount(self, directory):
+        """An overlay over the lower directory."""
+        for part in ("upper", "work", "rootfs"):
+            os.makedirs(os.path.join(directory, part))
+        options = f"lowerdir={self.lower},upperdir={directory}/upper,workdir={directory}/work"
+        process.checked(["mount", "-t", "overlay", "-o", options, "none", f"{directory}/rootfs"])
+
+    def start(self, name, plain=False):
+        directory, control = self.bundle(name, plain)
         container = RuncContainer(self, name, directory, control)
         self.containers.append(container)
         container.start()
