@@ -64,7 +64,7 @@ say  = @printf '  %-8s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests check test-bpf bench bench-programs lint lint-format lint-scripts lint-tree tidy format install clean \
+.PHONY: all tests soak check test-bpf bench bench-programs lint lint-format lint-scripts lint-tree tidy format install clean \
 	help FORCE
 
 all: $(BUILD)/driftwatch	## build the program (the default)
@@ -170,6 +170,10 @@ bench-programs: $(BENCH_PROGRAMS) ## build what the benchmark runs
 
 bench: all			## what watching costs, beside others' cost (root; scripts/bench --help)
 	$(Q)scripts/bench
+
+MINUTES ?= 10
+soak: all			## random operations with kills of all that can die (root; MINUTES=10)
+	$(Q)DRIFTWATCH=$(CURDIR)/$(BUILD)/driftwatch tests/e2e/soak.py --minutes $(MINUTES)
 
 check: all $(UNIT_TESTS)	## build everything, run the unit tests (ASan, UBSan)
 	$(Q)scripts/run-programs $(UNIT_TESTS)
