@@ -76,10 +76,10 @@ class World:
         self.containers = []
         self.agents = 0
 
-    def agent(self, *options):
+    def agent(self, *options, start=True):
         self.agents += 1
         return Agent(self.suite, "--runtime-root", f"runc={self.runc.root}", *options,
-                     name=f"agent{self.agents}")
+                     name=f"agent{self.agents}", start=start)
 
     def ready_after(self, agent):
         """Seconds from the start of an agent that is not running to its being ready."""

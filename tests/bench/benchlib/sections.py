@@ -12,7 +12,8 @@ from .stage import Stage
 LIMIT_SECONDS = 700  # of a whole run
 PART_SECONDS = 300   # after which a part is given up: something hangs
 # part, seconds of its measurements in a whole run; macro has what is left, so it is last
-SECONDS = {"micro": 120, "peers": 70, "exact": 12, "agent": 0, "ledger": 0, "macro": 40}
+SECONDS = {"micro": 120, "peers": 70, "exact": 12, "agent": 0, "ledger": 0, "diff": 0,
+           "macro": 40}
 NAMES = list(SECONDS)
 QUICK = 0.04
 
@@ -59,6 +60,8 @@ def run_micro(run, options, stage, seconds):
         say(f"single operations: {seconds:.0f} s of rounds")
         micro.run(bench, micro.VARIANTS, works, seconds)
         report_micro(run, bench, works)
+        lost = bench.monitors["floor"].ask("health")["sensor_lost"]
+        run.set("micro.sensor_lost", lost, unit="records of the stand-in", limit=0)
         for tier in ("fs", "syscall"):
             health = bench.monitors[tier].ask("health")
             run.set(f"micro.missed_{tier}", health["runs_missed"], limit=0)
@@ -90,7 +93,11 @@ def run_agent(run, options, stage, seconds):
 
 
 def run_ledger(run, options, stage, seconds):
-    ledgers.run(run, stage, options.quick)
+    ledgers.run(run, stage, options.quick, ledgers.first_ledger)
+
+
+def run_diff(run, options, stage, seconds):
+    ledgers.run(run, stage, options.quick, ledgers.beside_docker)
 
 
 def run_macro(run, options, stage, seconds):
@@ -104,7 +111,7 @@ def run_macro(run, options, stage, seconds):
 
 
 RUN = {"micro": run_micro, "peers": run_peers, "exact": run_exact, "agent": run_agent,
-       "ledger": run_ledger, "macro": run_macro}
+       "ledger": run_ledger, "diff": run_diff, "macro": run_macro}
 
 
 def seconds_for(name, options, started):
