@@ -126,7 +126,7 @@ static void make_overlay(struct lab *lab)
 	lab->overlay_dev = lab_dev(lab->merged);
 }
 
-static void register_container(struct lab *lab)
+void lab_register(const struct lab *lab)
 {
 	const char *work = join(lab->dir, "fs/work/work");
 	struct probe *p = lab->probe;
@@ -143,7 +143,7 @@ void lab_reopen(struct lab *lab, const struct probe_options *options)
 {
 	lab->probe = probe_close(lab->probe, false);
 	assert_int_equal(probe_open(options, NULL, &lab->probe), 0);
-	register_container(lab);
+	lab_register(lab);
 	lab_mark(lab);
 }
 
@@ -175,7 +175,7 @@ struct lab *lab_open(enum lab_fs fs, unsigned mib, enum probe_tier tier)
 	}
 	if (fs == LAB_XFS)
 		assert_int_equal(probe_want(lab->probe, PROBE_SEES_DIRTY_XFS), 0);
-	register_container(lab);
+	lab_register(lab);
 	lab_mark(lab);
 	return lab;
 }

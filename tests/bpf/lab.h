@@ -42,6 +42,9 @@ bool lab_can(enum probe_tier tier, enum lab_fs fs);
 struct lab *lab_open(enum lab_fs fs, unsigned mib, enum probe_tier tier);
 void lab_close(struct lab *lab);
 
+/* Tell a probe opened anew whose the overlay is; lab_open() has done it for its own. */
+void lab_register(const struct lab *lab);
+
 /* Another probe for the same container, which has counted nothing yet. */
 void lab_reopen(struct lab *lab, const struct probe_options *options);
 

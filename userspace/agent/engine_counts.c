@@ -210,7 +210,8 @@ static void fold_one(struct engine *e, struct folded *f)
 	tree_node_add_writes(node, f->new_bytes, f->new_calls, &first, &last);
 	if (!t->work_due_ns) /* written, yet equal by stat: the tree compares contents */
 		t->work_due_ns = clock_mono_ns();
-	if (!f->container) /* the kernel has not counted it for anybody */
+	/* Other tiers have totals of overlays nobody knew: probe_adopt_provisional(). */
+	if (!f->container && probe_tier(e->probe) == PROBE_TIER_FS)
 		probe_add_counts(e->probe, t->c->slot, DW_TARGET_LAYER, f->new_calls, f->new_bytes);
 	if (engine_has_raw_subscriber(e))
 		emit_burst(e, t, node, f, &last);

@@ -80,15 +80,18 @@ static int remember_slot(struct engine *e, json_t *line)
 	return 0;
 }
 
-static bool is_header(const struct engine *e, json_t *line)
+static bool is_header(struct engine *e, json_t *line)
 {
 	const char *schema = json_string_value(json_object_get(line, "schema"));
 	const char *set = json_string_value(json_object_get(line, "set"));
 
-	return schema && set && !strcmp(schema, SCHEMA) && !strcmp(set, e->state->set);
+	if (!schema || !set || strcmp(schema, SCHEMA) != 0)
+		return false;
+	e->state->counts_continue = !strcmp(set, e->state->set);
+	return true;
 }
 
-/* Returns -EBADMSG when it is of other counters, or damaged before its last line. */
+/* Returns -EBADMSG when it is foreign, or damaged before its last line. */
 static int read_slots(struct engine *e, char *text)
 {
 	bool has_header = false;
@@ -119,22 +122,35 @@ static void forget_slots(struct engine_state *s)
 		drop_slot(s, r);
 }
 
-/* Returns whether the counters of the earlier agent can be gone on with. */
-static bool load_slots(struct engine *e, const char *path)
+static void load_slots(struct engine *e, const char *path)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	int err = file_read(AT_FDCWD, path, MAX_SLOTS_BYTES, &text);
 
 	if (!err)
 		err = text.len ? read_slots(e, text.data) : -EBADMSG;
-	if (!err)
-		return true;
+	if (!err || err == -ENOENT)
+		return;
 	forget_slots(e->state);
-	if (err != -ENOENT)
-		engine_state_set_aside(path, err == -EFBIG ? "too large to be ours"
-							   : "of other counters, or damaged");
-	log_warning("totals of containers begin again: nothing tells which counters are whose");
-	return false;
+	e->state->counts_continue = false;
+	engine_state_set_aside(path, err == -EFBIG ? "too large to be ours"
+						   : "not written by this version, or damaged");
+}
+
+/* Owners of counters that are gone: for them there was a gap. */
+static void make_earlier(struct engine_state *s)
+{
+	s->earlier = s->slots;
+	s->slots = NULL;
+}
+
+bool engine_state_was_known(const struct engine *e, const char *id)
+{
+	struct remembered_slot *r = NULL;
+
+	if (e->state)
+		HASH_FIND_STR(e->state->earlier, id, r);
+	return r;
 }
 
 /* --- writing --- */
@@ -277,15 +293,24 @@ int engine_slots_open(struct engine *e)
 	if (e->probe)
 		probe_counts_epoch(e->probe, &set, &s->drains);
 	snprintf(s->set, sizeof(s->set), "%016" PRIx64, set);
-	s->counts_continue = e->probe && probe_was_adopted(e->probe) && load_slots(e, path);
-	/* Whatever the programs were told was of owners nobody knows any more. */
-	if (e->probe && !s->counts_continue)
-		probe_forget_stale(e->probe);
+	load_slots(e, path);
+	if (!e->probe || !probe_was_adopted(e->probe))
+		s->counts_continue = false;
+	if (!s->counts_continue)
+		make_earlier(s);
+	if (e->probe && probe_was_adopted(e->probe) && !s->counts_continue) {
+		log_warning("totals of containers begin again: nothing tells which counters are "
+			    "whose");
+		probe_forget_stale(e->probe); /* what the programs were told is of them */
+	}
 	return write_anew(e);
 }
 
 void engine_slots_close(struct engine_state *s)
 {
+	forget_slots(s);
+	s->slots = s->earlier;
+	s->earlier = NULL;
 	forget_slots(s);
 	if (s->slots_fd >= 0)
 		close(s->slots_fd);

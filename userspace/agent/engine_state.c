@@ -54,19 +54,31 @@ static void drop_containers(struct engine_state *s)
 		drop_container(s, c);
 }
 
+static void drop_folded(struct engine *e)
+{
+	struct folded *f, *next;
+
+	HASH_ITER (hh, e->folded, f, next) {
+		HASH_DEL(e->folded, f);
+		free(f);
+	}
+}
+
 static void load_ledger(struct engine *e)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	auto_free char *path = engine_state_path(e, "ledger.ndjson");
 	int err = path ? file_read(AT_FDCWD, path, MAX_STATE_BYTES, &text) : -ENOMEM;
 
-	if (err == -ENOENT)
-		return;
 	if (!err)
 		err = engine_state_load(e, strbuf_str(&text), text.len);
 	if (!err)
 		return;
 	drop_containers(e->state); /* half of a ledger is none */
+	drop_folded(e);
+	e->state->has_lost_flush = e->state->counts_continue && e->state->drains;
+	if (err == -ENOENT)
+		return;
 	if (err == -EBADMSG)
 		engine_state_set_aside(path, "not a saved ledger of this version, or damaged");
 	else if (err == -EFBIG)
@@ -135,6 +147,17 @@ static void restore_losses(struct track *t, const struct remembered_container *r
 	}
 }
 
+/* Known before, and not counted in between, or what was counted per file died with an agent. */
+static bool has_gap(const struct engine *e, const struct track *t,
+		    const struct remembered_container *r)
+{
+	if (!e->probe || !e->state)
+		return false;
+	if (!e->state->counts_continue)
+		return r || engine_state_was_known(e, t->c->meta->id);
+	return e->state->has_lost_flush && t->c->seen_wall_ns < e->stats.started_wall_ns;
+}
+
 void engine_state_restore(struct engine *e, struct track *t)
 {
 	bool counts = e->state && e->state->counts_continue;
@@ -142,6 +165,8 @@ void engine_state_restore(struct engine *e, struct track *t)
 
 	if (e->state)
 		HASH_FIND_STR(e->state->containers, t->c->meta->id, r);
+	if (has_gap(e, t, r))
+		engine_report_loss(e, t, LOSS_GAP, 1);
 	if (!r)
 		return;
 	for (size_t i = 0; t->c->tree && i < r->files_len; i++) {
@@ -158,8 +183,6 @@ void engine_state_restore(struct engine *e, struct track *t)
 	}
 	t->c->new_executable_runs += counts ? r->new_executable_runs : 0;
 	restore_losses(t, r, counts);
-	if (!counts || e->state->has_lost_flush)
-		engine_report_loss(e, t, LOSS_GAP, 1);
 	drop_container(e->state, r);
 }
 

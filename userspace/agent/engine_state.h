@@ -56,6 +56,7 @@ struct engine_state {
 	char *dir;
 	int slots_fd; /* open for append; -1 */
 	struct remembered_slot *slots;
+	struct remembered_slot *earlier; /* whose counters are gone: only their ids matter */
 	struct remembered_container *containers;
 	uint64_t next_save_ns;	   /* monotonic */
 	uint64_t earliest_save_ns; /* likewise: sooner is a burden */
@@ -83,6 +84,8 @@ void engine_slots_close(struct engine_state *s);
 /* The slot an earlier agent used for @id, taken out of memory: 0 when there was none. */
 dw_container_t engine_state_take_slot(struct engine *e, const char *id,
 				      struct dw_counters *ret_base, uint64_t *ret_seen_wall_ns);
+/* Was @id counted by an agent whose counters are gone? */
+bool engine_state_was_known(const struct engine *e, const char *id);
 /* Is @slot still waiting for its container? */
 bool engine_state_is_reserved(const struct engine *e, dw_container_t slot);
 /* The first inventory is over: slots nobody claimed are free. Calls @fn for each. */

@@ -61,7 +61,8 @@ static bool is_detached(const struct hook *h)
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0)
 		return !info.prog_id;
-	return errno == EBADF; /* perf events are no BPF links: nothing to be learned */
+	/* Perf events are no BPF links: nothing to be learned of them. */
+	return errno == EBADF || errno == EBADFD;
 }
 
 void probe_check_hooks(struct probe *p)

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * test_bpf_loss.c - tables of the programs filled on purpose: what does not fit is
+ * counted, for whom it did not fit, and what has to be exact stays so.
+ */
+#include "lab.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "driftwatch_maps.h"
+#include "kernel/probe_internal.h"
+
+#define FILES 2000 /* more than the smallest rings have room for */
+
+static char pin_dir[64];
+
+static struct lab *open_with(const struct probe_options *options)
+{
+	struct lab *lab = lab_open(LAB_ROOT_FS, 0, PROBE_TIER_FS);
+
+	probe_close(lab->probe, false);
+	assert_int_equal(probe_open(options, NULL, &lab->probe), 0);
+	lab_register(lab);
+	lab_mark(lab);
+	return lab;
+}
+
+static int open_small(void **state)
+{
+	struct probe_options options = {.tier = PROBE_TIER_FS,
+					.max_files = 64,
+					.max_watched = 4096,
+					.ring_bytes = 4096,
+					.dirty_ring_bytes = 4096};
+
+	*state = open_with(&options);
+	return 0;
+}
+
+static int open_pinned(void **state)
+{
+	struct probe_options options = {.tier = PROBE_TIER_FS, .pin_dir = pin_dir};
+
+	if (access("/sys/fs/bpf", W_OK))
+		skip();
+	*state = open_with(&options);
+	return 0;
+}
+
+static int close_lab(void **state)
+{
+	lab_close(*state);
+	probe_unpin(pin_dir);
+	return 0;
+}
+
+static void write_files(const struct lab *lab)
+{
+	char name[24];
+	int i, fd;
+
+	for (i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), "file%d", i);
+		fd = open(lab_path(lab, name), O_CREAT | O_WRONLY, 0644);
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, "four", 4), 4);
+		close(fd);
+	}
+}
+
+static void ignore_record(const struct probe_record *record, void *arg)
+{
+	(void)record;
+	(*(int *)arg)++;
+}
+
+static void a_full_ring_loses_records_and_no_counts(void **state)
+{
+	struct lab *lab = *state;
+	struct dw_counters c;
+	int received = 0;
+
+	write_files(lab);
+	lab_expect(lab, FILES, 4 * FILES);
+	c = lab_counted(lab);
+	assert_true(c.records_lost > 0);
+	while (probe_drain(lab->probe, 4096, ignore_record, &received) > 0)
+		;
+	assert_true(received > 0);
+	/* There is room again. */
+	lab_mark(lab);
+	received = 0;
+	assert_int_equal(mkdir(lab_path(lab, "later"), 0755), 0);
+	assert_int_equal(lab_counted(lab).records_lost, 0);
+	assert_true(probe_drain(lab->probe, 4096, ignore_record, &received) > 0);
+}
+
+static void sum_files(const struct dw_file_key *key, const struct dw_file_stats *stats, void *arg)
+{
+	(void)key;
+	if (stats->container == LAB_CONTAINER)
+		*(uint64_t *)arg += stats->calls;
+}
+
+static void a_full_table_of_files_counts_what_it_does_not_list(void **state)
+{
+	struct lab *lab = *state;
+	uint64_t listed = 0;
+
+	write_files(lab);
+	lab_expect(lab, FILES, 4 * FILES);
+	assert_int_equal(probe_drain_files(lab->probe, sum_files, &listed), 0);
+	assert_int_equal(probe_drain_files(lab->probe, sum_files, &listed), 0);
+	assert_true(lab_counted(lab).files_unlisted > 0);
+	assert_int_equal(listed + lab_counted(lab).files_unlisted, FILES);
+}
+
+struct swept {
+	uint64_t inos[128];
+	int len;
+};
+
+static void on_swept(uint32_t dev, uint64_t ino, long slot, void *arg)
+{
+	struct swept *s = arg;
+
+	(void)dev;
+	(void)slot;
+	if (s->len < 128)
+		s->inos[s->len++] = ino;
+}
+
+/* 100 directories dirtied into a ring with room for half of them: the marks know all. */
+static void a_full_dirty_ring_is_swept_from_the_marks(void **state)
+{
+	struct lab *lab = *state;
+	uint32_t dev = lab_dev(lab->upper);
+	struct swept swept = {.len = 0};
+	char name[24];
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "dir%d", i);
+		assert_int_equal(mkdir(lab_path(lab, name), 0755), 0);
+		assert_true(probe_watch(lab->probe, dev, lab_ino(lab_upper_path(lab, name)),
+					LAB_CONTAINER) >= 0);
+	}
+	lab_mark(lab);
+	assert_false(probe_dirty_overflowed(lab->probe));
+	for (i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "dir%d/in", i);
+		assert_int_equal(mkdir(lab_path(lab, name), 0755), 0);
+	}
+	assert_true(lab_counted(lab).dirty_overflow > 0);
+	assert_true(probe_dirty_overflowed(lab->probe));
+	assert_int_equal(probe_sweep_dirty(lab->probe, on_swept, &swept), 100);
+	assert_int_equal(swept.len, 100);
+	assert_false(probe_dirty_overflowed(lab->probe));
+}
+
+static void a_full_index_says_so_and_has_room_when_one_leaves(void **state)
+{
+	struct lab *lab = *state;
+	uint32_t dev = lab_dev(lab->upper);
+	long slot = -1;
+	uint64_t ino;
+
+	for (ino = 1000000; ino < 1000000 + 4096; ino++) {
+		slot = probe_watch(lab->probe, dev, ino, LAB_CONTAINER);
+		assert_true(slot >= 0);
+	}
+	assert_int_equal(probe_watch(lab->probe, dev, 5, LAB_CONTAINER), -ENOSPC);
+	probe_unwatch(lab->probe, dev, ino - 1, slot);
+	assert_true(probe_watch(lab->probe, dev, 5, LAB_CONTAINER) >= 0);
+}
+
+/* Volumes on more file systems than the programs can tell apart, and then a layer. */
+static void many_file_systems_hide_no_layer(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_options options = {.tier = PROBE_TIER_FS};
+	uint32_t dev;
+	int fd;
+
+	probe_close(lab->probe, false);
+	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
+	for (dev = 1; dev <= DW_MAX_DEVS + 4; dev++)
+		assert_int_equal(probe_set_root(lab->probe, 4000 + dev, 2, 0, DW_ROOT_VOLUME), 0);
+	lab_register(lab);
+	lab_mark(lab);
+	fd = open(lab_path(lab, "file"), O_CREAT | O_WRONLY, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "abc", 3), 3);
+	close(fd);
+	lab_expect(lab, 1, 3);
+	assert_true(probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper),
+				LAB_CONTAINER) >= 0);
+}
+
+static struct hook *hook_named(struct probe *p, const char *program)
+{
+	size_t i;
+
+	for (i = 0; i < hook_def_count; i++)
+		if (!strcmp(p->hooks[i].def->program, program))
+			return &p->hooks[i];
+	fail_msg("no hook %s", program);
+	return NULL;
+}
+
+static void a_detached_program_is_noticed_and_attached_again(void **state)
+{
+	struct lab *lab = *state;
+	struct hook *h = hook_named(lab->probe, "on_ext4_da_write_end");
+	struct probe_health health;
+	int fd = open(lab_path(lab, "file"), O_CREAT | O_WRONLY | O_APPEND, 0644);
+
+	assert_non_null(h->link);
+	probe_check_hooks(lab->probe);
+	probe_read_pulse(lab->probe, &health);
+	assert_int_equal(health.detached, 0);
+	close(bpf_link__fd(h->link));
+	assert_int_equal(write(fd, "unseen", 6), 6);
+	lab_expect(lab, 0, 0);
+
+	probe_check_hooks(lab->probe);
+	probe_read_pulse(lab->probe, &health);
+	assert_int_equal(health.detached, 1);
+	assert_int_equal(write(fd, "seen", 4), 4);
+	lab_expect(lab, 1, 4);
+	close(fd);
+}
+
+static void remove_a_link(void)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+
+	strbuf_addf(&path, "%s/abi-%d/link_on_mark_inode_dirty", pin_dir, DW_ABI_VERSION);
+	assert_int_equal(unlink(strbuf_str(&path)), 0);
+}
+
+static void pins_without_all_their_programs_are_not_adopted(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_options options = {.tier = PROBE_TIER_FS, .pin_dir = pin_dir};
+	uint64_t set, again, drains;
+
+	probe_counts_epoch(lab->probe, &set, &drains);
+	lab->probe = probe_close(lab->probe, true);
+	remove_a_link();
+	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
+	assert_false(probe_was_adopted(lab->probe));
+	probe_counts_epoch(lab->probe, &again, &drains);
+	assert_int_not_equal(set, again);
+	assert_true(probe_sees(lab->probe, PROBE_SEES_DIRTY_EXT4));
+}
+
+static void what_was_added_for_a_container_survives_the_agent(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_options options = {.tier = PROBE_TIER_FS, .pin_dir = pin_dir};
+	uint64_t set, again, drains;
+
+	assert_int_equal(probe_add_counts(lab->probe, LAB_CONTAINER, DW_TARGET_LAYER, 3, 300), 0);
+	lab_expect(lab, 3, 300);
+	probe_counts_epoch(lab->probe, &set, &drains);
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
+	assert_true(probe_was_adopted(lab->probe));
+	lab_expect(lab, 3, 300);
+	probe_counts_epoch(lab->probe, &again, &drains);
+	assert_int_equal(set, again);
+}
+
+#define SMALL(f)  cmocka_unit_test_setup_teardown(f, open_small, close_lab)
+#define PINNED(f) cmocka_unit_test_setup_teardown(f, open_pinned, close_lab)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SMALL(a_full_ring_loses_records_and_no_counts),
+		SMALL(a_full_table_of_files_counts_what_it_does_not_list),
+		SMALL(a_full_dirty_ring_is_swept_from_the_marks),
+		SMALL(a_full_index_says_so_and_has_room_when_one_leaves),
+		SMALL(many_file_systems_hide_no_layer),
+		SMALL(a_detached_program_is_noticed_and_attached_again),
+		PINNED(pins_without_all_their_programs_are_not_adopted),
+		PINNED(what_was_added_for_a_container_survives_the_agent),
+	};
+
+	if (!lab_can(PROBE_TIER_FS, LAB_ROOT_FS))
+		return 0;
+	snprintf(pin_dir, sizeof(pin_dir), "/sys/fs/bpf/driftwatch-loss-%d", (int)getpid());
+	return cmocka_run_group_tests_name("loss", tests, NULL, NULL);
+}

@@ -1,0 +1,250 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every structure is filled on purpose: the loss is seen, counted by reason, marked for
+the containers it hit alone, and healed.
+
+The agent has little room, and is stopped while a container works, so that nobody
+empties what fills up. The truth is docker diff and the layer's directory.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+from driftlib import loop, process
+from driftlib.agent import PROGRAM, Agent, Tail
+from driftlib.docker import Docker
+from driftlib.suite import FULL, Suite, check, check_equal, equal_within, eventually
+
+PINS = f"/sys/fs/bpf/dw-loss-{os.getpid()}"
+SMALL = ["--ring-bytes", "4096", "--max-counted", "64", "--max-watched", "4096"]
+# struct dw_control: what comes before .lost_runs.
+LOST_RUNS_OFFSET = struct.calcsize("=II16IQQIIQQQ")
+suite = Suite(__file__)
+
+
+class Environment:
+    def __init__(self, s):
+        self.suite = s
+        self.docker = Docker(s)
+        self.docker.ops_image()
+        self.agent = Agent(s, "--pin-dir", PINS, *SMALL)
+        s.defer(process.run, [PROGRAM, "agent", "--unpin", "--pin-dir", PINS])
+
+    def same(self, container, timeout=2):
+        equal_within(lambda: self.agent.diff(container.id), container.diff, timeout, "diff")
+
+    def run(self):
+        """A container that the agent has read."""
+        container = self.docker.run()
+        self.same(container, 5)
+        return container
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """Nobody reads what the kernel side reports."""
+        os.kill(self.agent.daemon.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.agent.daemon.pid, signal.SIGCONT)
+
+    def number(self, container, name, **labels):
+        return self.agent.metrics().of(container.id, f"driftwatch_container_{name}", **labels)
+
+    def lost(self, container, reason):
+        return self.number(container, "events_lost_total", reason=reason)
+
+    def rescans(self, container, reason):
+        return self.agent.metrics().of(container.id, "driftwatch_ledger_rescans_total",
+                                       reason=reason)
+
+    def totals(self, container):
+        return tuple(self.number(container, f"{name}_total", target="layer")
+                     for name in ("write_calls", "written_bytes"))
+
+    def healed(self, container, timeout):
+        eventually(lambda: self.agent.files(container.id)["complete"], timeout,
+                   lambda: f"whole again: {self.reasons(container)}")
+
+    def reasons(self, container):
+        return self.agent.files(container.id)["incomplete_reasons"]
+
+
+def shell_loop(count, command):
+    return f"i=0; while [ $i -lt {count} ]; do {command}; i=$((i+1)); done"
+
+
+@suite.test
+def full_rings_mark_whom_they_hit_and_the_next_answer_is_right(env):
+    loud, quiet = env.run(), env.run()
+    loud.control.ask("sh " + shell_loop(300, "mkdir /img/ed/$i"))
+    env.same(loud)
+    tail = Tail(env.agent)
+    eventually(lambda: env.agent.metrics().value("driftwatch_up") != 0, 5, "it answers")
+    with env.frozen():
+        loud.control.ask("sh " + shell_loop(300, "echo x > /img/ed/$i/new"))
+    check_equal(env.agent.diff(loud.id), loud.diff(), "the first answer")
+    for reason in ("ring_full", "dirty_full"):
+        eventually(lambda r=reason: env.lost(loud, r), 5, f"{reason} is counted")
+        event = tail.wait_for(lambda e, r=reason: e["type"] == "lost" and e.get("reason") == r)
+        check_equal(event["container"]["id"], loud.id, "who lost")
+        check_equal(env.lost(quiet, reason), 0, f"{reason} of a container that did nothing")
+    tail.close()
+    env.healed(loud, 5)
+    check_equal(env.totals(loud), (300, 600), "calls and bytes")
+    check_equal([env.rescans(loud, r) for r in ("ring_full", "dirty_full")], [0, 0],
+                "whole layers read for what the marks tell")
+
+
+@suite.test
+def a_full_table_of_files_keeps_totals_and_the_list_exact(env):
+    c, quiet = env.run(), env.run()
+    with env.frozen():
+        c.control.ask("sh " + shell_loop(900, "echo x > /img/ed/f$i"))
+    env.same(c)
+    check_equal(env.totals(c), (900, 1800), "calls and bytes")
+    eventually(lambda: env.lost(c, "files_full"), 5, "files_full is counted")
+    check_equal(env.lost(quiet, "files_full"), 0, "of a container that did nothing")
+    files = [f for f in env.agent.files(c.id)["files"] if f["path"].startswith("/img/ed/f")]
+    listed = sum(f["write_calls"] for f in files)
+    check(all(f["write_calls"] <= 1 for f in files), "a file is counted twice")
+    check_equal(listed + env.lost(c, "files_full"), 900, "listed and lost")
+    env.healed(c, 5)
+    calls, written = c.control.load("write", "/img/after", 40)
+    equal_within(lambda: (env.agent.file(c.id, "/img/after")["write_calls"],
+                          env.agent.file(c.id, "/img/after")["written_bytes"]),
+                 lambda: (calls, written), 5, "counts of a file written when there is room")
+
+
+@suite.test
+def what_cannot_be_watched_is_scanned_and_marked_while_it_lasts(env):
+    quiet, wide = env.run(), env.run()
+    upper = wide.driver_data()["MergedDir"] + "/img/ed"
+    for i in range(4300):
+        os.mkdir(f"{upper}/{i}")
+    eventually(lambda: "watch_full" in env.reasons(wide), 10, "marked")
+    check(env.lost(wide, "watch_full") > 0, "watch_full is not counted")
+    check_equal(env.lost(quiet, "watch_full"), 0, "watch_full of who was watched before")
+    for i in range(0, 4300, 50):
+        with open(f"{upper}/{i}/file", "w", encoding="ascii"):
+            pass
+    env.same(wide, 12)
+    check(env.agent.files(wide.id)["as_of"], "nothing tells as of when")
+    quiet.control.ask("op creat")
+    env.same(quiet, 1)
+    check(env.agent.files(quiet.id)["complete"], "another container is marked")
+    shutil.rmtree(upper, ignore_errors=True)
+    env.same(wide, 12)
+    env.healed(wide, 15)
+
+
+def skip_a_run():
+    """The kernel's count of runs that found no room, one higher."""
+    control = [f"{PINS}/{d}/map_control" for d in os.listdir(PINS)][0]
+    key = ["key", "0", "0", "0", "0"]
+    shown = json.loads(process.checked(["bpftool", "-j", "map", "lookup", "pinned", control, *key]))
+    value = bytearray(int(byte, 16) for byte in shown["value"])
+    lost, = struct.unpack_from("=Q", value, LOST_RUNS_OFFSET)
+    struct.pack_into("=Q", value, LOST_RUNS_OFFSET, lost + 1)
+    process.checked(["bpftool", "map", "update", "pinned", control, *key, "value",
+                     *[str(b) for b in value]])
+
+
+@suite.test
+def skipped_runs_make_every_layer_be_read_once_in_ten_seconds(env):
+    one, two = env.run(), env.run()
+    first = (env.rescans(one, "program_miss"), env.rescans(two, "program_miss"))
+    check_equal(first, (0, 0), "rescans before")
+    skip_a_run()
+    for c in (one, two):
+        eventually(lambda c=c: env.rescans(c, "program_miss") == 1, 15, "read again")
+        check_equal(env.lost(c, "program_miss"), 1, "counted")
+        env.healed(c, 5)
+    if not FULL:
+        return
+    since = time.monotonic()
+    skip_a_run()
+    eventually(lambda: "program_miss" in env.reasons(one), 3, "marked until it is read")
+    skip_a_run()
+    eventually(lambda: env.lost(one, "program_miss") == 3, 3, "counted")
+    eventually(lambda: env.rescans(one, "program_miss") == 2, 15, "read again")
+    check(time.monotonic() - since > 8, "read again at once")
+    env.healed(one, 5)
+    env.same(one)
+
+
+# --- numbers that are used again ---
+
+def numbers(container):
+    """(s_dev of the overlay, inode of the file) as the kernel side sees them."""
+    data = container.driver_data()
+    return os.stat(data["MergedDir"]).st_dev, os.stat(data["UpperDir"] + "/img/f").st_ino
+
+
+@suite.test
+def numbers_used_again_charge_nobody_with_an_earlier_containers_files(env):
+    directory = loop.mount(env.suite, "ext4", 200, options=["-O", "^has_journal"])
+    docker = Docker(env.suite, data_root=f"{directory}/docker", name="d-loop",
+                    options=["--storage-driver", "overlay2"])
+    agents = [Agent(env.suite, "--tier", tier, name=f"reuse-{tier}") for tier in ("fs", "syscall")]
+    seen_dev, seen_ino, reused = set(), set(), [0, 0]
+    for n in range(8 if FULL else 4):
+        c = docker.run()
+        truth = c.control.load("write", "/img/f", 10 + 7 * n)
+        for agent in agents:
+            equal_within(lambda a=agent: counts_of(a, c), lambda: (truth, truth), 3,
+                         f"{agent.options[1]}, round {n}: total and file")
+        dev, ino = numbers(c)
+        reused = [reused[0] + (dev in seen_dev), reused[1] + (ino in seen_ino)]
+        seen_dev.add(dev)
+        seen_ino.add(ino)
+        equal_within(lambda: agents[0].diff(c.id), c.diff, 2, "diff")
+        c.remove()
+    check(all(reused), f"no number was used again: {reused}")
+    for agent in agents:
+        check_equal(agent.stop(), 0, "exit")
+
+
+def counts_of(agent, container):
+    m, entry = agent.metrics(), agent.file(container.id, "/img/f")
+    total = tuple(m.of(container.id, f"driftwatch_container_{x}_total", target="layer")
+                  for x in ("write_calls", "written_bytes"))
+    return total, (entry["write_calls"], entry["written_bytes"])
+
+
+# --- containers older than the agent ---
+
+@suite.test
+def a_layer_that_changes_during_its_first_scan_is_whole_after_it(env):
+    c = env.docker.run()
+    c.control.ask("op creat")
+    wide = c.driver_data()["MergedDir"] + "/wide"
+    for i in range(100):
+        os.makedirs(f"{wide}/{i}")
+        for j in range(50):
+            os.mknod(f"{wide}/{i}/{j}")
+    agent = Agent(env.suite, name="late", start=False)
+    c.control.send("random 77 1500 2")
+    agent.launch()
+    c.control.answer()
+    eventually(agent.ready, 60, "the agent is ready")
+    equal_within(lambda: agent.diff(c.id), c.diff, 5, "diff")
+    check(agent.files(c.id)["complete"], "not complete")
+    shown = agent.file(c.id, "/wide/0/0")["first_change"]
+    made = os.stat(c.driver_data()["UpperDir"] + "/wide/0/0").st_ctime
+    check(abs(seconds(shown) - made) < 0.1, f"{shown} is not the layer's time {made}")
+    check_equal(agent.stop(), 0, "exit")
+
+
+def seconds(text):
+    """Of an RFC 3339 time."""
+    return float(subprocess.check_output(["date", "-d", text, "+%s.%N"]))
+
+
+suite.main(Environment)
