@@ -241,6 +241,16 @@ static int open_task_root(const struct hostfs *fs, const char *name)
 	return path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 }
 
+/* Of the room for mounts, which are few and are kept for as long as the container. */
+static void give_back_rest(struct container *c)
+{
+	struct container_mount *less;
+
+	less = reallocarray(c->mounts, c->mounts_len ? c->mounts_len : 1, sizeof(*less));
+	if (less)
+		c->mounts = less;
+}
+
 int task_read_mounts(const struct hostfs *fs, pid_t pid, const struct host_mounts *host,
 		     struct container *c, bool *ret_entered)
 {
@@ -263,6 +273,7 @@ int task_read_mounts(const struct hostfs *fs, pid_t pid, const struct host_mount
 	if (!c->mounts)
 		return -ENOMEM;
 	err = mountinfo_foreach(text.data, take_line, &r, NULL);
+	give_back_rest(c);
 	*ret_entered = r.entered;
 	return err;
 }
