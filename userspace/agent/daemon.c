@@ -3,6 +3,7 @@
  * daemon.c - starts the parts in order, reloads, and stops them in reverse.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,7 +162,10 @@ static int start_engine(struct agent *a)
 		return report_engine(err, &error);
 	a->api.engine = a->engine;
 	err = engine_start(a->engine);
-	return err ? report(err, &error) : 0;
+	if (err)
+		return report(err, &error);
+	malloc_trim(0); /* the kernel's types took megabytes, and are not needed again */
+	return 0;
 }
 
 static void log_refused(const struct probe_hook *hook, void *arg)
