@@ -117,7 +117,7 @@ struct tree *tree_free(struct tree *t)
 	if (t->rootfd >= 0)
 		close(t->rootfd);
 	layer_stack_close(t->stack);
-	free(t->inos);
+	index_free(t);
 	free(t->heap);
 	free(t->compares);
 	free(t->count);
@@ -153,21 +153,13 @@ bool tree_root_is_in_place(const struct tree *t)
 
 void tree_freeze(struct tree *t)
 {
-	size_t i;
-
 	if (t->is_gone)
 		return;
 	t->is_gone = true;
 	t->wants_rescan = false;
 	drop_queue(t);
 	compare_drop(t);
-	for (i = 0; i < t->inos_len; i++) {
-		if (!t->inos[i].first || t->inos[i].slot < 0)
-			continue;
-		t->watcher.unwatch(t->watcher.arg, t->dev, t->inos[i].first->st.ino,
-				   t->inos[i].slot);
-		t->inos[i].slot = -1;
-	}
+	index_unwatch_all(t);
 	tree_close_fds(t);
 	close(t->rootfd);
 	t->rootfd = -1;
@@ -190,19 +182,18 @@ static bool mark_node(struct tree *t, struct tree_node *n, const struct tree_cau
 void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, unsigned again_ms)
 {
 	bool is_shared, has_added = false;
-	struct tree_ino *e;
-	struct tree_node *n;
+	struct tree_node *first, *n;
 
 	if (t->is_gone)
 		return;
-	e = index_find(t, ino);
-	for (n = e ? e->first : NULL; n; n = n->same_next) {
+	first = index_find(t, ino);
+	for (n = first; n; n = n->same_next) {
 		/* Of the names that are just added one answers for all. */
 		is_shared = n->verdict == TREE_ADDED && !node_is_dir(n);
 		if (!(is_shared && has_added) && mark_node(t, n, cause ? cause : &nobody, again_ms))
 			has_added = has_added || is_shared;
 	}
-	if (e && !t->is_mounted)
+	if (first && !t->is_mounted)
 		t->quiet_ns = clock_mono_ns() + TREE_QUIET_NS;
 }
 

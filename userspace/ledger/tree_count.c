@@ -17,10 +17,10 @@ static void count_verdict(struct tree_counts *c, enum tree_verdict verdict)
 	c->deleted += verdict == TREE_DELETED;
 }
 
-/* Of a file with several names only the first one met. */
+/* Of a file with several names only the first in the index that still is a name. */
 static uint64_t bytes_of(const struct tree *t, const struct tree_node *n)
 {
-	struct tree_ino *e;
+	const struct tree_node *first;
 
 	if (!S_ISREG(n->st.mode) || (n->flags & NODE_WHITEOUT))
 		return 0;
@@ -28,13 +28,10 @@ static uint64_t bytes_of(const struct tree *t, const struct tree_node *n)
 		return 0;
 	if (n->st.nlink < 2)
 		return n->st.size;
-	e = index_find(t, n->st.ino);
-	if (!e)
-		return n->st.size;
-	if (e->counted == t->count->number)
-		return 0;
-	e->counted = t->count->number;
-	return n->st.size;
+	first = index_find(t, n->st.ino);
+	while (first && !node_is_live(first))
+		first = first->same_next;
+	return !first || first == n ? n->st.size : 0;
 }
 
 static void count_node(const struct tree *t, const struct tree_node *n)
@@ -107,7 +104,6 @@ void tree_count(const struct tree *t)
 	if (t->count->is_valid)
 		return;
 	t->count->counts = (struct tree_counts){0};
-	t->count->number++;
 	for (enter(n); n;) {
 		c = next_child(n->dir);
 		if (!c) {

@@ -79,12 +79,11 @@ void compare_add(struct tree *t, struct tree_node *n)
 static struct tree_node *pop(struct tree *t)
 {
 	uint64_t ino = t->compares[t->compares_at];
-	struct tree_ino *e = index_find(t, ino);
 	struct tree_node *n;
 
 	t->compares_at = (t->compares_at + 1) & (t->compares_size - 1);
 	t->compares_len--;
-	for (n = e ? e->first : NULL; n; n = n->same_next) {
+	for (n = index_find(t, ino); n; n = n->same_next) {
 		if (!(n->flags & NODE_COMPARING))
 			continue;
 		n->flags &= (uint16_t)~NODE_COMPARING;

@@ -2,7 +2,7 @@
 /*
  * tree_index.c - the nodes of a tree by inode, and which inodes are watched.
  *
- * One entry per inode; its names are chained through the nodes. Whiteouts are left
+ * One place per inode; its names are chained through the nodes. Whiteouts are left
  * out: overlayfs links one inode to thousands of names, and what becomes of a
  * whiteout is an event of its directory.
  */
@@ -11,73 +11,81 @@
 
 #include "ledger/tree_internal.h"
 
-#define INDEX_MIN 16
+#define SHARD_MIN 4
 
-static size_t home_of(const struct tree *t, uint64_t ino)
+static uint64_t spread(const struct tree *t, uint64_t ino)
 {
 	uint64_t x = (ino ^ t->key[0]) * 0x9e3779b97f4a7c15ull;
 
-	return (size_t)((x ^ x >> 32) & (t->inos_len - 1));
+	return x ^ x >> 32;
 }
 
-struct tree_ino *index_find(const struct tree *t, uint64_t ino)
+static struct tree_shard *shard_of(struct tree *t, uint64_t ino)
 {
-	struct tree_ino *e;
-	size_t i;
-
-	if (!t->inos_len)
-		return NULL;
-	for (i = home_of(t, ino); (e = &t->inos[i])->first; i = (i + 1) & (t->inos_len - 1)) {
-		if (e->first->st.ino == ino)
-			return e;
-	}
-	return NULL;
+	return &t->index[spread(t, ino) >> 32 & (TREE_SHARDS - 1)];
 }
 
-static struct tree_ino *free_entry(struct tree *t, uint64_t ino)
+static uint32_t home_of(const struct tree *t, const struct tree_shard *s, uint64_t ino)
 {
-	size_t i = home_of(t, ino);
-
-	while (t->inos[i].first)
-		i = (i + 1) & (t->inos_len - 1);
-	return &t->inos[i];
+	return table_home((uint32_t)spread(t, ino), s->len);
 }
 
-static int grow(struct tree *t)
+/* Where @ino is or would be. */
+static struct tree_node **place_of(const struct tree *t, const struct tree_shard *s, uint64_t ino)
 {
-	struct tree_ino *old = t->inos;
-	size_t old_len = t->inos_len, len = old_len ? old_len * 2 : INDEX_MIN, i;
-	struct tree_ino *bigger = calloc(len, sizeof(*bigger));
+	uint32_t i = home_of(t, s, ino);
 
-	if (!bigger)
+	while (s->nodes[i] && s->nodes[i]->st.ino != ino)
+		i = table_next(i, s->len);
+	return &s->nodes[i];
+}
+
+struct tree_node *index_find(const struct tree *t, uint64_t ino)
+{
+	const struct tree_shard *s = &t->index[spread(t, ino) >> 32 & (TREE_SHARDS - 1)];
+
+	return s->len ? *place_of(t, s, ino) : NULL;
+}
+
+static int grow(const struct tree *t, struct tree_shard *s)
+{
+	struct tree_shard bigger = {.len = s->len ? s->len + s->len / 2 : SHARD_MIN,
+				    .used = s->used};
+	uint32_t i;
+
+	bigger.nodes = calloc(bigger.len, sizeof(struct tree_node *));
+	if (!bigger.nodes)
 		return -ENOMEM;
-	t->inos = bigger;
-	t->inos_len = len;
-	for (i = 0; i < old_len; i++) {
-		if (old[i].first)
-			*free_entry(t, old[i].first->st.ino) = old[i];
+	for (i = 0; i < s->len; i++) {
+		if (s->nodes[i])
+			*place_of(t, &bigger, s->nodes[i]->st.ino) = s->nodes[i];
 	}
-	free(old);
+	free(s->nodes);
+	*s = bigger;
 	return 0;
 }
 
-static void chain(struct tree_ino *e, struct tree_node *n)
+/* In front of the others: the slot goes with the first place. */
+static void chain(struct tree_node **first, struct tree_node *n)
 {
 	n->same_prev = NULL;
-	n->same_next = e->first;
-	if (e->first)
-		e->first->same_prev = n;
-	e->first = n;
+	n->same_next = *first;
+	n->slot = -1;
+	if (*first) {
+		n->slot = (*first)->slot;
+		(*first)->same_prev = n;
+	}
+	*first = n;
 	n->flags |= NODE_INDEXED;
 }
 
 /* Returns 1 when the inode is watched from now on, 0 when nothing changed. */
-static int watch(struct tree *t, struct tree_ino *e, struct tree_node *n)
+static int watch(struct tree *t, struct tree_node *first, struct tree_node *n)
 {
 	bool is_essential = node_is_dir(n) || (n->flags & NODE_HAS_LOWER);
 	long slot;
 
-	if (e->slot >= 0 || (!is_essential && t->optional_watches >= TREE_OPTIONAL_WATCHES))
+	if (first->slot >= 0 || (!is_essential && t->optional_watches >= TREE_OPTIONAL_WATCHES))
 		return 0;
 	slot = t->watcher.watch(t->watcher.arg, t->dev, n->st.ino);
 	if (slot < 0 || slot > INT32_MAX) {
@@ -85,7 +93,7 @@ static int watch(struct tree *t, struct tree_ino *e, struct tree_node *n)
 			t->watch_failed = t->has_unwatched = true;
 		return 0;
 	}
-	e->slot = (int32_t)slot;
+	first->slot = (int32_t)slot;
 	if (!is_essential) {
 		n->flags |= NODE_OPTIONAL;
 		t->optional_watches++;
@@ -95,18 +103,16 @@ static int watch(struct tree *t, struct tree_ino *e, struct tree_node *n)
 
 int index_add(struct tree *t, struct tree_node *n)
 {
-	struct tree_ino *e;
+	struct tree_shard *s = shard_of(t, n->st.ino);
+	struct tree_node **first;
 
-	if (t->inos_used * 4 >= t->inos_len * 3 && grow(t))
+	/* Three places of four at most, so that probing stays short. */
+	if ((s->used + 1) * 4ull > s->len * 3ull && grow(t, s))
 		return -ENOMEM;
-	e = index_find(t, n->st.ino);
-	if (!e) {
-		e = free_entry(t, n->st.ino);
-		*e = (struct tree_ino){.slot = -1};
-		t->inos_used++;
-	}
-	chain(e, n);
-	return watch(t, e, n);
+	first = place_of(t, s, n->st.ino);
+	s->used += !*first;
+	chain(first, n);
+	return watch(t, n, n);
 }
 
 void index_watch(struct tree *t, struct tree_node *n)
@@ -116,42 +122,77 @@ void index_watch(struct tree *t, struct tree_node *n)
 }
 
 /* Backward shift, as for names. */
-static void close_gap(struct tree *t, size_t hole)
+static void close_gap(const struct tree *t, struct tree_shard *s, uint32_t hole)
 {
-	size_t mask = t->inos_len - 1, i, home;
+	uint32_t i, home;
 
-	t->inos[hole].first = NULL;
-	t->inos_used--;
-	for (i = (hole + 1) & mask; t->inos[i].first; i = (i + 1) & mask) {
-		home = home_of(t, t->inos[i].first->st.ino);
-		if (((i - home) & mask) < ((i - hole) & mask))
+	s->nodes[hole] = NULL;
+	s->used--;
+	for (i = table_next(hole, s->len); s->nodes[i]; i = table_next(i, s->len)) {
+		home = home_of(t, s, s->nodes[i]->st.ino);
+		if (table_distance(home, i, s->len) < table_distance(hole, i, s->len))
 			continue;
-		t->inos[hole] = t->inos[i];
-		t->inos[i].first = NULL;
+		s->nodes[hole] = s->nodes[i];
+		s->nodes[i] = NULL;
 		hole = i;
 	}
 }
 
+static void unwatch(struct tree *t, struct tree_node *first)
+{
+	if (first->slot >= 0)
+		t->watcher.unwatch(t->watcher.arg, t->dev, first->st.ino, first->slot);
+	first->slot = -1;
+}
+
+static void take_first_out(struct tree *t, struct tree_node *n)
+{
+	struct tree_shard *s = shard_of(t, n->st.ino);
+	struct tree_node **first = place_of(t, s, n->st.ino);
+
+	if (n->same_next) {
+		n->same_next->slot = n->slot;
+		*first = n->same_next;
+		return;
+	}
+	unwatch(t, n);
+	close_gap(t, s, (uint32_t)(first - s->nodes));
+}
+
 void index_remove(struct tree *t, struct tree_node *n)
 {
-	struct tree_ino *e;
-
 	if (!(n->flags & NODE_INDEXED))
 		return;
-	e = index_find(t, n->st.ino);
 	if (n->flags & NODE_OPTIONAL)
 		t->optional_watches--;
-	if (e->first == n && !n->same_next) {
-		if (e->slot >= 0)
-			t->watcher.unwatch(t->watcher.arg, t->dev, n->st.ino, e->slot);
-		close_gap(t, (size_t)(e - t->inos));
-	} else if (e->first == n) {
-		e->first = n->same_next;
-	}
 	if (n->same_prev)
 		n->same_prev->same_next = n->same_next;
+	else
+		take_first_out(t, n);
 	if (n->same_next)
 		n->same_next->same_prev = n->same_prev;
 	n->same_next = n->same_prev = NULL;
+	n->slot = -1;
 	n->flags &= (uint16_t) ~(NODE_INDEXED | NODE_OPTIONAL);
+}
+
+void index_unwatch_all(struct tree *t)
+{
+	struct tree_shard *s;
+	uint32_t i;
+
+	for (s = t->index; s < t->index + TREE_SHARDS; s++) {
+		for (i = 0; i < s->len; i++) {
+			if (s->nodes[i])
+				unwatch(t, s->nodes[i]);
+		}
+	}
+}
+
+void index_free(struct tree *t)
+{
+	struct tree_shard *s;
+
+	for (s = t->index; s < t->index + TREE_SHARDS; s++)
+		free(s->nodes);
 }

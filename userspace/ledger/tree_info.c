@@ -153,10 +153,9 @@ int tree_node_refresh(struct tree_node *n)
 
 struct tree_node *tree_find_ino(struct tree *t, uint64_t ino)
 {
-	struct tree_ino *e = index_find(t, ino);
 	struct tree_node *n;
 
-	for (n = e ? e->first : NULL; n; n = n->same_next) {
+	for (n = index_find(t, ino); n; n = n->same_next) {
 		if (node_is_live(n))
 			return n;
 	}

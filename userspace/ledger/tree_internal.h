@@ -52,7 +52,24 @@ int index_add(struct tree *t, struct tree_node *n);
 void index_remove(struct tree *t, struct tree_node *n);
 /* Try again to watch an inode for which there was no room. */
 void index_watch(struct tree *t, struct tree_node *n);
-struct tree_ino *index_find(const struct tree *t, uint64_t ino);
+/* The first of the nodes of @ino, the others follow by .same_next. NULL: there is none. */
+struct tree_node *index_find(const struct tree *t, uint64_t ino);
+void index_unwatch_all(struct tree *t);
+void index_free(struct tree *t);
+/* The place in a table of @len that @hash, evenly spread over 32 bits, comes to. */
+static inline uint32_t table_home(uint32_t hash, uint32_t len)
+{
+	return (uint32_t)((uint64_t)hash * len >> 32);
+}
+static inline uint32_t table_next(uint32_t at, uint32_t len)
+{
+	return at + 1 == len ? 0 : at + 1;
+}
+/* How far @at is behind @home, in a table that goes round. */
+static inline uint32_t table_distance(uint32_t home, uint32_t at, uint32_t len)
+{
+	return at >= home ? at - home : at + len - home;
+}
 
 /* --- tree_fd.c */
 /* An fd for listing, borrowed until the next call of these; -errno when it is not there. */

@@ -12,7 +12,7 @@
 #include "layer/beneath.h"
 #include "ledger/tree_internal.h"
 
-#define SLOTS_MIN 4
+#define SLOTS_MIN 4 /* grows by half, and half of that is a place at least */
 
 static void count_node(struct tree *t, int by)
 {
@@ -35,6 +35,7 @@ struct tree_node *node_new(struct tree *t, struct tree_node *parent, const char 
 	n->name_len = (uint8_t)len;
 	n->hash = (uint32_t)beneath_hash(t->key, name, len);
 	n->parent = parent;
+	n->slot = -1;
 	count_node(t, 1);
 	return n;
 }
@@ -100,7 +101,8 @@ struct tree_node *node_child(const struct tree *t, const struct tree_node *n, co
 	if (!d || !d->slots_len)
 		return NULL;
 	hash = (uint32_t)beneath_hash(t->key, name, len);
-	for (i = hash & (d->slots_len - 1); (c = d->slots[i]); i = (i + 1) & (d->slots_len - 1)) {
+	for (i = table_home(hash, d->slots_len); (c = d->slots[i]);
+	     i = table_next(i, d->slots_len)) {
 		if (c->hash == hash && c->name_len == len && !memcmp(c->name, name, len))
 			return c;
 	}
@@ -123,10 +125,10 @@ struct tree_node *node_any_child(struct tree_node *n)
 
 static void put_slot(struct tree_node **slots, uint32_t len, struct tree_node *n)
 {
-	uint32_t i = n->hash & (len - 1);
+	uint32_t i = table_home(n->hash, len);
 
 	while (slots[i])
-		i = (i + 1) & (len - 1);
+		i = table_next(i, len);
 	slots[i] = n;
 }
 
@@ -153,7 +155,7 @@ int node_link(struct tree_node *n)
 
 	/* At most 4/5 full. */
 	if ((d->len + 1) * 5ull > d->slots_len * 4ull &&
-	    resize(d, d->slots_len ? d->slots_len * 2 : SLOTS_MIN))
+	    resize(d, d->slots_len ? d->slots_len + d->slots_len / 2 : SLOTS_MIN))
 		return -ENOMEM;
 	put_slot(d->slots, d->slots_len, n);
 	d->len++;
@@ -163,12 +165,12 @@ int node_link(struct tree_node *n)
 void node_unlink(struct tree_node *n)
 {
 	struct tree_dir *d = n->parent ? n->parent->dir : NULL;
-	uint32_t mask, hole, i, home;
+	uint32_t len, hole, i, home;
 
 	if (!d || !d->slots_len)
 		return;
-	mask = d->slots_len - 1;
-	for (hole = n->hash & mask; d->slots[hole] != n; hole = (hole + 1) & mask) {
+	len = d->slots_len;
+	for (hole = table_home(n->hash, len); d->slots[hole] != n; hole = table_next(hole, len)) {
 		if (!d->slots[hole])
 			return; /* was not linked */
 	}
@@ -176,9 +178,9 @@ void node_unlink(struct tree_node *n)
 	d->len--;
 
 	/* Close the gap: whoever probed past the hole moves back into it. */
-	for (i = (hole + 1) & mask; d->slots[i]; i = (i + 1) & mask) {
-		home = d->slots[i]->hash & mask;
-		if (((i - home) & mask) < ((i - hole) & mask))
+	for (i = table_next(hole, len); d->slots[i]; i = table_next(i, len)) {
+		home = table_home(d->slots[i]->hash, len);
+		if (table_distance(home, i, len) < table_distance(hole, i, len))
 			continue;
 		d->slots[hole] = d->slots[i];
 		d->slots[i] = NULL;

@@ -14,6 +14,11 @@
 
 #define CAPABILITY_BYTES 64
 
+static bool is_device(const struct tree_stat *st)
+{
+	return S_ISCHR(st->mode) || S_ISBLK(st->mode);
+}
+
 int tree_stat_entry(struct tree *t, int dirfd, const char *name, struct tree_stat *ret,
 		    uint64_t *ret_btime_ns)
 {
@@ -25,17 +30,19 @@ int tree_stat_entry(struct tree *t, int dirfd, const char *name, struct tree_sta
 		return -errno;
 	*ret = (struct tree_stat){
 		.ino = x.stx_ino,
-		.size = x.stx_size,
 		.mtime_sec = x.stx_mtime.tv_sec,
 		.mtime_ns = x.stx_mtime.tv_nsec,
 		.ctime_sec = x.stx_ctime.tv_sec,
 		.ctime_ns = x.stx_ctime.tv_nsec,
 		.uid = x.stx_uid,
 		.gid = x.stx_gid,
-		.rdev = x.stx_rdev_major << 20 | x.stx_rdev_minor,
 		.nlink = x.stx_nlink,
 		.mode = x.stx_mode,
 	};
+	if (is_device(ret))
+		ret->rdev = x.stx_rdev_major << 20 | x.stx_rdev_minor;
+	else
+		ret->size = x.stx_size;
 	if (ret_btime_ns)
 		*ret_btime_ns =
 			x.stx_mask & STATX_BTIME
@@ -53,8 +60,8 @@ void tree_stat_to_stat(const struct tree *t, const struct tree_stat *st, struct 
 		.st_nlink = st->nlink,
 		.st_uid = st->uid,
 		.st_gid = st->gid,
-		.st_rdev = makedev(st->rdev >> 20, st->rdev & 0xfffff),
-		.st_size = (off_t)st->size,
+		.st_rdev = is_device(st) ? makedev(st->rdev >> 20, st->rdev & 0xfffff) : 0,
+		.st_size = is_device(st) ? 0 : (off_t)st->size,
 		.st_mtim = {st->mtime_sec, st->mtime_ns},
 		.st_ctim = {st->ctime_sec, st->ctime_ns},
 	};

@@ -23,10 +23,13 @@
 /* What is kept of statx. */
 struct tree_stat {
 	uint64_t ino;
-	uint64_t size;
+	union {
+		uint64_t size;
+		uint64_t rdev; /* of devices: major << 20 | minor */
+	};
 	int64_t mtime_sec, ctime_sec;
 	uint32_t mtime_ns, ctime_ns;
-	uint32_t uid, gid, rdev, nlink; /* rdev: major << 20 | minor */
+	uint32_t uid, gid, nlink;
 	uint16_t mode;
 };
 
@@ -44,7 +47,10 @@ enum tree_node_flags {
 	NODE_COMPARING = 1u << 10, /* queued for comparison */
 };
 
-/* About 170 bytes and the name; what only directories need is apart. */
+/*
+ * There may be a million of these: what only directories need is apart, and the name
+ * begins where the other members end. Writers' numbers are handed out one by one.
+ */
 struct tree_node {
 	struct tree_node *parent;		 /* NULL: the root */
 	struct tree_node *same_next, *same_prev; /* other names of the inode */
@@ -53,8 +59,13 @@ struct tree_node {
 	struct tree_stat st;
 	uint64_t first_ns, last_ns;
 	uint64_t birth_ns; /* of the inode, 0: the file system does not tell */
-	uint64_t first_writer, last_writer;
-	uint64_t written_bytes, write_calls;
+	uint64_t written_bytes;
+	struct {
+		uint64_t write_calls : 48;
+		uint64_t first_writer : 40;
+		uint64_t last_writer : 40;
+	} __attribute__((packed));
+	int32_t slot;	     /* of the watcher, in the first node of an inode; -1: not watched */
 	uint32_t hash;	     /* of the name */
 	uint32_t seen;	     /* by the read with this number */
 	uint32_t capability; /* hash of security.capability, 0: none */
@@ -69,7 +80,7 @@ struct tree_dir {
 	struct tree *tree;	  /* of the root only */
 	struct layer_dir *lower;  /* what it is merged with; NULL: nothing */
 	struct tree_node **slots; /* children, open addressing by hash of the name */
-	uint32_t slots_len;	  /* 0 or a power of two */
+	uint32_t slots_len;
 	uint32_t len;
 	uint32_t cursor;      /* of the walk that passes through */
 	uint32_t unlisted;    /* entries without a node, all of them A */
@@ -107,12 +118,14 @@ struct tree_list {
 	size_t len;
 };
 
-/* Nodes by inode; one entry for all names of an inode. */
-struct tree_ino {
-	struct tree_node *first; /* NULL: free */
-	int32_t slot;		 /* of the watcher, -1: not watched */
-	uint32_t counted;	 /* in the count with this number */
+/* Nodes by inode: of each inode the first of its names. Open addressing. */
+struct tree_shard {
+	struct tree_node **nodes;
+	uint32_t len, used;
 };
+
+/* So many, for that growing one of them does not take long. */
+#define TREE_SHARDS 16
 
 struct tree_open_dir {
 	struct tree_node *node; /* NULL: free */
@@ -150,7 +163,6 @@ struct tree_compare {
 struct tree_count_cache {
 	struct tree_counts counts;
 	bool is_valid;
-	uint32_t number;
 };
 
 struct tree {
@@ -177,8 +189,7 @@ struct tree {
 	uint64_t rescan_begun_ns;
 	uint64_t relist_ns; /* a rescan for what has no node or no watch is due; 0: none */
 
-	struct tree_ino *inos;
-	size_t inos_len, inos_used;
+	struct tree_shard index[TREE_SHARDS];
 	uint64_t nodes, optional_watches, unlisted;
 	uint64_t stale;
 

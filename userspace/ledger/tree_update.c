@@ -37,13 +37,11 @@ void tree_report(struct tree *t, struct tree_change *change)
  */
 static void share(struct tree *t, const struct tree_node *n)
 {
-	const struct tree_ino *e;
 	struct tree_node *s;
 
 	if (node_is_dir(n) || n->st.nlink < 2 || !(n->flags & NODE_INDEXED))
 		return;
-	e = index_find(t, n->st.ino);
-	for (s = e->first; s; s = s->same_next) {
+	for (s = index_find(t, n->st.ino); s; s = s->same_next) {
 		if (s == n || s->verdict != TREE_ADDED || !tree_same_file(&s->st, &n->st))
 			continue;
 		s->st = n->st;
@@ -56,12 +54,11 @@ static void share(struct tree *t, const struct tree_node *n)
 /* Another name of the inode has to answer for it. */
 static void pass_on(struct tree *t, const struct tree_node *n, const struct tree_cause *cause)
 {
-	const struct tree_ino *e = n->flags & NODE_INDEXED ? index_find(t, n->st.ino) : NULL;
-	struct tree_node *s;
+	struct tree_node *s = n->flags & NODE_INDEXED ? index_find(t, n->st.ino) : NULL;
 
 	if (node_is_dir(n) || n->verdict != TREE_ADDED)
 		return;
-	for (s = e ? e->first : NULL; s; s = s->same_next) {
+	for (; s; s = s->same_next) {
 		if (s != n && s->verdict == TREE_ADDED && !(s->flags & NODE_STALE) &&
 		    node_is_live(s)) {
 			queue_add(t, s, WORK_STAT, cause, 0);
