@@ -4,6 +4,7 @@
  */
 #include "agent/api.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,10 +64,20 @@ static void get_health(struct http_request *request, struct api *api)
 
 static void get_ready(struct http_request *request, struct api *api)
 {
-	if (engine_is_ready(api->engine))
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+	size_t containers = ledger_count(engine_ledger(api->engine));
+	struct engine_stats stats;
+
+	if (engine_is_ready(api->engine)) {
 		reply_text(request, 200, "ready\n");
-	else
-		reply_text(request, 503, "not ready: the first layers are being read\n");
+		return;
+	}
+	engine_stats(api->engine, &stats);
+	strbuf_addf(&body,
+		    "not ready: the first layers are being read, %zu of %zu containers done, "
+		    "%" PRIu64 " entries listed\n",
+		    containers - stats.still_reading, containers, stats.files);
+	http_reply(request, 503, plain_text, &body);
 }
 
 /* The quality a list of media ranges gives to @name; -1 when it does not name it. */

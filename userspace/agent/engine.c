@@ -180,6 +180,7 @@ struct registry *engine_registry(const struct engine *e)
 void engine_stats(const struct engine *e, struct engine_stats *ret)
 {
 	*ret = e->stats;
+	ret->still_reading = e->still_reading;
 	ret->files = e->files.used;
 	ret->max_files_total = e->files.max;
 }

@@ -89,6 +89,7 @@ struct engine_stats {
 	uint64_t verifications, mismatches;
 	uint64_t unresolved_cgroups;
 	uint64_t containers_refused;	 /* no free slot */
+	size_t still_reading;		 /* containers whose layer is read for the first time */
 	uint64_t files, max_files_total; /* entries listed, and the most there may be */
 	uint64_t events;
 	uint64_t started_wall_ns;

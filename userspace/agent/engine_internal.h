@@ -76,6 +76,7 @@ struct track {
 	bool labels_due; /* entries made by the runtime are to be labelled anew */
 	bool first_scan_done;
 	bool is_scanned; /* lists are as of scans, for want of complete events */
+	uint64_t told_ns; /* monotonic; of the first scan's progress, 0: not yet */
 };
 
 /* One queued record, with its paths. */
@@ -187,6 +188,7 @@ struct engine {
 	bool wants_inventory;	    /* a look at all containers there are */
 	uint64_t next_inventory_ns; /* monotonic: not before */
 	uint64_t next_sweep_ns;	    /* monotonic: of the dirty marks, likewise */
+	size_t still_reading;	    /* containers whose first scan is not over */
 	struct engine_stats stats;
 	struct engine_state *state; /* NULL: nothing is saved */
 };

@@ -6,11 +6,14 @@
  */
 #include "agent/engine_internal.h"
 
+#include <inttypes.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 
-#define RESCAN_EVERY_NS (10 * NS_PER_SEC) /* at most one rescan after loss per container */
-#define SCAN_EVERY_NS	(5 * NS_PER_SEC)  /* layers without complete events */
+#define PROGRESS_EVERY_NS (2 * NS_PER_SEC)  /* words about a first scan that takes long */
+#define RESCAN_EVERY_NS	  (10 * NS_PER_SEC) /* at most one rescan after loss per container */
+#define SCAN_EVERY_NS	  (5 * NS_PER_SEC)  /* layers without complete events */
 
 /* Marks that go when their cause goes, not with a reading of the layer. */
 #define LASTING (1u << LOSS_WALK_FAILED | 1u << LOSS_WATCH_FULL)
@@ -132,6 +135,18 @@ static void retry_open(struct engine *e, struct track *t, uint64_t now)
 	engine_open_tree(e, t);
 }
 
+/* A large layer takes seconds; whoever waits for it wants to know that it goes on. */
+static void tell_progress(struct track *t, uint64_t now)
+{
+	uint64_t since_ns = t->told_ns ? t->told_ns : t->last_rescan_ns;
+
+	if (t->first_scan_done || !t->c->tree || now - since_ns < PROGRESS_EVERY_NS)
+		return;
+	t->told_ns = now;
+	log_info("reading the layer of %s: %" PRIu64 " entries so far", container_label(t->c->meta),
+		 tree_entries(t->c->tree));
+}
+
 void engine_look_after(struct engine *e, struct track *t)
 {
 	const struct ledger_container *c = t->c;
@@ -141,6 +156,7 @@ void engine_look_after(struct engine *e, struct track *t)
 		return;
 	engine_check_marks(t); /* before new ones are made: each is there for a while */
 	check_losses(e, t);
+	tell_progress(t, now);
 	retry_open(e, t, now);
 	if (c->tree && t->is_scanned && !t->rescan_due_ns && !t->work_due_ns &&
 	    now - t->last_rescan_ns > SCAN_EVERY_NS)

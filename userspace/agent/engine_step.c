@@ -116,7 +116,7 @@ static void note_earlier_drift(struct ledger_container *c)
 static int check_read(struct ledger_container *c, void *arg)
 {
 	struct track *t = c->engine_data;
-	bool *all_read = arg;
+	size_t *still_reading = arg;
 
 	if (!t->first_scan_done && (!c->tree || !t->work_due_ns || tree_is_complete(c->tree))) {
 		t->first_scan_done = true;
@@ -124,17 +124,15 @@ static int check_read(struct ledger_container *c, void *arg)
 		engine_state_restore(t->engine, t);
 		note_earlier_drift(c);
 	}
-	if (!t->first_scan_done)
-		*all_read = false;
+	*still_reading += !t->first_scan_done;
 	return 0;
 }
 
 static void check_ready(struct engine *e)
 {
-	bool all_read = true;
-
-	ledger_foreach(e->ledger, check_read, &all_read);
-	if (!e->started || e->ready || !all_read)
+	e->still_reading = 0;
+	ledger_foreach(e->ledger, check_read, &e->still_reading);
+	if (!e->started || e->ready || e->still_reading)
 		return;
 	e->ready = true;
 	engine_state_release_slots(e, engine_release_slot);

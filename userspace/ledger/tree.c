@@ -227,6 +227,11 @@ bool tree_has_unwatched(const struct tree *t)
 	return t->has_unwatched && t->events_complete && !t->is_gone;
 }
 
+uint64_t tree_entries(const struct tree *t)
+{
+	return t->nodes - 1 + t->unlisted; /* without the root */
+}
+
 bool tree_is_gone(const struct tree *t)
 {
 	return t->is_gone;

@@ -147,6 +147,8 @@ bool tree_is_settled(const struct tree *t); /* nothing queued, nothing stale */
 bool tree_is_complete(
 	const struct tree *t); /* first scan done, settled but for fresh events, nothing unlisted */
 bool tree_has_unwatched(const struct tree *t); /* some of it is only as of the last scan */
+/* Entries found so far, listed or not: the first scan's progress. Costs nothing. */
+uint64_t tree_entries(const struct tree *t);
 bool tree_is_gone(const struct tree *t); /* the upper root has been deleted: the tree is frozen */
 uint64_t tree_as_of_wall_ns(
 	const struct tree *t); /* end of the last full scan, or now when events are complete */
