@@ -64,7 +64,8 @@ say  = @printf '  %-8s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests soak check test-bpf bench bench-programs lint lint-format lint-scripts lint-tree tidy format install clean \
+.PHONY: all tests soak check test-bpf bench bench-scale bench-programs lint lint-format \
+	lint-scripts lint-tree tidy format install clean \
 	help FORCE
 
 all: $(BUILD)/driftwatch	## build the program (the default)
@@ -147,7 +148,7 @@ $(BUILD)/tests/bpf/%: tests/bpf/%.c $(TEST_HELP) $(BUILD)/core.a
 # --- benchmark: the work that is timed, and programs to compare ours with
 
 BENCH_PROGRAMS := $(BUILD)/bench/work $(BUILD)/bench/monitor $(BUILD)/bench/storm \
-		  $(BUILD)/bench/fill
+		  $(BUILD)/bench/fill $(BUILD)/bench/scale_write
 
 $(BUILD)/bench/floor.bpf.o: tests/bench/floor.bpf.c
 	$(call say,BPF)
@@ -174,6 +175,9 @@ bench: all			## what watching costs, beside others' cost (root; scripts/bench --
 MINUTES ?= 10
 soak: all			## random operations with kills of all that can die (root; MINUTES=10)
 	$(Q)DRIFTWATCH=$(CURDIR)/$(BUILD)/driftwatch tests/e2e/soak.py --minutes $(MINUTES)
+
+bench-scale: all		## how it grows with containers, files, writers (--quick: short)
+	$(Q)scripts/bench-scale
 
 check: all $(UNIT_TESTS)	## build everything, run the unit tests (ASan, UBSan)
 	$(Q)scripts/run-programs $(UNIT_TESTS)
