@@ -25,25 +25,26 @@
  */
 static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 {
+	struct hold h = {};
 	struct dw_slot *slot;
-	__u32 index, verdict;
+	__u32 verdict;
 
-	slot = slot_take_spare(&index);
-	if (!slot) {
+	if (!slot_take_spare(&h)) {
 		count_lost_run();
 		return false;
 	}
+	slot = h.slot;
 	ret->dir = address_of(dir);
-	ret->cgroup_id = bpf_get_current_cgroup_id();
 	slot->inode = ret->dir;
-	slot_claim(index, ret->cgroup_id, JUDGE_DIR);
+	slot_claim(h.index, JUDGE_DIR);
+	ret->cgroup_id = slot->cgroup_id;
 	verdict = slot->verdict;
 	ret->container = slot->container;
 	ret->target = slot->target;
 	ret->root = slot->root;
 	ret->dev = slot->dev;
 	ret->parent_ino = slot->ino;
-	slot_done(slot, index);
+	hold_done(&h);
 	if (verdict == DW_VERDICT_COPY_UP)
 		ret->flags |= DW_RECORD_WORKDIR;
 	return verdict == DW_VERDICT_COPY_UP ||
@@ -89,47 +90,102 @@ __weak __noinline int emit_first_write(__u32 index, __u64 bytes, bool is_async)
 	return 0;
 }
 
-/* To a tick's precision: a clock that costs a load, started when the slot was claimed. */
-static __always_inline __u64 slot_now(const struct dw_slot *slot)
+/* Add to the totals of the container; the main program is alone with its own. */
+static __always_inline void hold_add_totals(const struct hold *h, __u64 calls, __u64 bytes)
 {
-	struct dw_control *control = control_get();
+	__u32 target = h->target & (DW_TARGET_MAX - 1);
+	dw_container_t container = h->container;
+	struct dw_cpu_counters *c;
 
-	if (!control)
-		return slot->claimed_boot_ns;
-	return slot->claimed_boot_ns + (bpf_jiffies64() - slot->claimed_jiffies) * control->tick_ns;
-}
-
-/* Add to the counters and to the file what a hook saw of a write. */
-static __always_inline void slot_add(struct dw_slot *slot, __u64 calls, __u64 bytes, __u64 writer)
-{
-	struct dw_counters *c;
-
-	slot->calls += calls;
-	slot->bytes += bytes;
-	slot->last_writer = writer;
-	slot->last_boot_ns = slot_now(slot);
-	if (!slot->first_writer)
-		slot->first_writer = writer;
-	if (slot->verdict != DW_VERDICT_COUNTED)
+	if (h->verdict != DW_VERDICT_COUNTED)
 		return;
-	c = counters_of(slot->container);
+	c = bpf_map_lookup_elem(&counters, &container);
 	if (!c)
 		return;
-	if (calls)
-		count(&c->write_calls[slot->target & (DW_TARGET_MAX - 1)], calls);
-	count(&c->write_bytes[slot->target & (DW_TARGET_MAX - 1)], bytes);
+	if (h->is_main) {
+		c->main[target].calls += calls;
+		c->main[target].bytes += bytes;
+		return;
+	}
+	count(&c->all.write_calls[target], calls);
+	count(&c->all.write_bytes[target], bytes);
 }
 
-/* Add to the totals of the overlay that @inode is of, which nobody has registered yet. */
-static __always_inline void count_provisional(struct inode *inode, __u64 calls, __u64 bytes)
+static __always_inline void slot_add(struct dw_slot *slot, __u64 calls, __u64 bytes)
 {
-	struct inode *root = BPF_CORE_READ(inode, i_sb, s_root, d_inode);
+	slot->calls += calls;
+	slot->bytes += bytes;
+	slot->last_jiffies = bpf_jiffies64();
+}
+
+static __always_inline void stats_add(struct dw_file_stats *stats, __u64 calls, __u64 bytes,
+				      __u64 writer)
+{
+	count(&stats->calls, calls);
+	count(&stats->bytes, bytes);
+	stats->last_writer = writer;
+	stats->last_boot_ns =
+		boot_ns_at(stats->judged_boot_ns, bpf_jiffies64() - stats->judged_jiffies);
+}
+
+/* Add to the file and to the totals what a hook saw of a write. */
+static __always_inline void hold_add(struct hold *h, __u64 calls, __u64 bytes, __u64 writer)
+{
+	if (h->stats) {
+		stats_add(h->stats, calls, bytes, writer);
+	} else {
+		slot_add(h->slot, calls, bytes);
+		h->slot->last_writer = writer;
+		if (!h->slot->first_writer)
+			h->slot->first_writer = writer;
+	}
+	hold_add_totals(h, calls, bytes);
+}
+
+/*
+ * Remember that @task wrote to the slot's file and is between two calls: until
+ * tasks_forget() the next one needs no look at what is known of the task.
+ */
+static __always_inline void hold_note_task(struct hold *h, struct task_struct *task)
+{
+	struct dw_slot *slot = h->slot;
+
+	if (h->stats || slot->last_writer == 1)
+		return;
+	slot->task = (__u64)task;
+	slot->task_start = TASK_LOAD(task, start_boottime);
+	slot->syscw = TASK_LOAD(task, ioac.syscw);
+	slot->task_seq = h->control->task_seq;
+}
+
+static __always_inline bool hold_knows_task(const struct hold *h, struct task_struct *task)
+{
+	const struct dw_slot *slot = h->slot;
+
+	return !h->stats && slot->task == (__u64)task && slot->task_seq == h->control->task_seq &&
+	       slot->task_start == TASK_LOAD(task, start_boottime);
+}
+
+/* A further call of the task that is known to the slot. */
+static __always_inline void hold_add_known(struct hold *h, __u64 calls, __u64 bytes)
+{
+	slot_add(h->slot, calls, bytes);
+	hold_add_totals(h, calls, bytes);
+}
+
+/*
+ * Add to the totals of the overlay that the inode at @inode is of, which nobody has
+ * registered yet.
+ */
+__weak __noinline int count_provisional(__u64 inode, __u64 calls, __u64 bytes)
+{
+	struct inode *root = BPF_CORE_READ((struct inode *)inode, i_sb, s_root, d_inode);
 	struct inode *upper = overlay_upper(root);
 	struct dw_totals *t, zero = {};
 	struct dw_inode key = {};
 
 	if (!upper)
-		return;
+		return 0;
 	key.ino = BPF_CORE_READ(upper, i_ino);
 	key.dev = BPF_CORE_READ(upper, i_sb, s_dev);
 	t = bpf_map_lookup_elem(&provisional, &key);
@@ -139,10 +195,11 @@ static __always_inline void count_provisional(struct inode *inode, __u64 calls, 
 	}
 	if (!t) {
 		count_lost_run();
-		return;
+		return 0;
 	}
 	count(&t->calls, calls);
 	count(&t->bytes, bytes);
+	return 0;
 }
 
 /* Bytes of a file on its way up: nobody wrote them. */

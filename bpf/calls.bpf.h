@@ -67,6 +67,24 @@ static __always_inline bool chunk_is_ambiguous(struct task_struct *task)
 #endif
 }
 
+/*
+ * Whether @chunk is a call by itself, when the task was between two calls before it: a
+ * further chunk of a call begins where a page ends, and so would one that follows it.
+ * Only of file systems that split calls at pages, and go on elsewhere only when cut short.
+ */
+static __always_inline bool chunk_is_call(const struct chunk *chunk)
+{
+	return chunk->copied == chunk->len && (!chunk->pos || chunk->pos & (PAGE_SIZE - 1)) &&
+	       ((chunk->pos + chunk->len) & (PAGE_SIZE - 1));
+}
+
+/* What follows may begin anywhere: no slot may remember the task as between two calls. */
+static __always_inline void call_is_open(struct dw_task *state)
+{
+	state->is_short = 1;
+	tasks_forget();
+}
+
 /* The first chunk of a call. Returns the bytes to count. */
 static __always_inline __u64 call_begin(struct dw_task *state, const struct chunk *chunk)
 {
@@ -76,7 +94,9 @@ static __always_inline __u64 call_begin(struct dw_task *state, const struct chun
 	state->pos_end = chunk->pos + chunk->copied;
 	state->is_fresh = 0;
 	state->is_floor = 0;
-	state->is_short = chunk->copied < chunk->len;
+	state->is_short = 0;
+	if (chunk->copied < chunk->len)
+		call_is_open(state);
 	return chunk->copied;
 }
 
@@ -92,7 +112,7 @@ static __always_inline __u64 call_continue(struct dw_task *state, const struct c
 	}
 	state->pos = chunk->pos;
 	if (chunk->copied < chunk->len)
-		state->is_short = 1;
+		call_is_open(state);
 	return bytes;
 }
 

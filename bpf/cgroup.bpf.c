@@ -50,6 +50,10 @@ static __always_inline int on_cgroup(struct cgroup *cgroup, const char *path, __
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 {
+	struct dw_control *control = control_get();
+
+	if (control) /* it may have the address of one that verdicts were made for */
+		__sync_fetch_and_add(&control->epoch, 1);
 	return on_cgroup(cgroup, path, DW_CGROUP_MKDIR);
 }
 
@@ -73,5 +77,6 @@ int BPF_PROG(on_cgroup_attach_task, struct cgroup *cgroup, const char *path,
 		state->joined = 1 + TASK_LOAD(task, self_exec_id);
 		state->writer = 0;
 	}
+	tasks_forget();
 	return 0;
 }

@@ -48,13 +48,24 @@ struct op_info {
 
 static __always_inline struct dw_counters *counters_of(dw_container_t container)
 {
-	return bpf_map_lookup_elem(&counters, &container);
+	struct dw_cpu_counters *cpu = bpf_map_lookup_elem(&counters, &container);
+
+	return cpu ? &cpu->all : NULL;
 }
 
 /* Programs nest (interrupts, preemption), so an addition is one instruction. */
 static __always_inline void count(__u64 *counter, __u64 n)
 {
 	__sync_fetch_and_add(counter, n);
+}
+
+/* Writers that a slot remembers have to be looked at again: what holds of one has changed. */
+static __always_inline void tasks_forget(void)
+{
+	struct dw_control *control = control_get();
+
+	if (control)
+		__sync_fetch_and_add(&control->task_seq, 1);
 }
 
 /* Put @size bytes into "events"; a full ring is counted for @container. */
@@ -83,6 +94,13 @@ static __always_inline void record_lost(dw_container_t container)
 		count(&c->records_lost, 1);
 }
 
+static __always_inline void record_add_totals(struct dw_op_record *r,
+					      const struct dw_cpu_counters *c)
+{
+	r->total_calls += c->main[DW_TARGET_LAYER].calls + c->all.write_calls[DW_TARGET_LAYER];
+	r->total_bytes += c->main[DW_TARGET_LAYER].bytes + c->all.write_bytes[DW_TARGET_LAYER];
+}
+
 #ifndef DW_OLD_KERNEL
 /*
  * Add the layer's counters of CPU_STEP processors, from @cpu on, to the record in
@@ -91,8 +109,8 @@ static __always_inline void record_lost(dw_container_t container)
 __weak __noinline int totals_add(__u32 which, __u32 cpu)
 {
 	struct scratch *s = scratch_number(which);
+	struct dw_cpu_counters *c;
 	struct dw_op_record *r;
-	struct dw_counters *c;
 	int i;
 
 	if (!s)
@@ -104,8 +122,7 @@ __weak __noinline int totals_add(__u32 which, __u32 cpu)
 		c = bpf_map_lookup_percpu_elem(&counters, &container, cpu + i);
 		if (!c)
 			return 0;
-		r->total_calls += c->write_calls[DW_TARGET_LAYER];
-		r->total_bytes += c->write_bytes[DW_TARGET_LAYER];
+		record_add_totals(r, c);
 	}
 	return 1;
 }
@@ -114,7 +131,8 @@ __weak __noinline int totals_add(__u32 which, __u32 cpu)
 /* Running totals of the container's layer: over all CPUs where the kernel can tell them. */
 static __always_inline void record_totals(struct scratch *s, struct dw_op_record *r)
 {
-	struct dw_counters *c;
+	dw_container_t container = r->container;
+	struct dw_cpu_counters *c;
 
 #ifndef DW_OLD_KERNEL
 	__u32 step;
@@ -126,11 +144,9 @@ static __always_inline void record_totals(struct scratch *s, struct dw_op_record
 		return;
 	}
 #endif
-	c = counters_of(r->container);
-	if (c) {
-		r->total_calls = c->write_calls[DW_TARGET_LAYER];
-		r->total_bytes = c->write_bytes[DW_TARGET_LAYER];
-	}
+	c = bpf_map_lookup_elem(&counters, &container);
+	if (c)
+		record_add_totals(r, c);
 	r->flags |= DW_RECORD_PARTIAL_TOTALS;
 }
 

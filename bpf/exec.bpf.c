@@ -89,6 +89,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct op_info op = {};
 	__u32 dev = inode->i_sb->s_dev;
 
+	tasks_forget(); /* it is another writer now */
 	if (overlay && !bpf_map_lookup_elem(&overlays, &overlay))
 		emit_sight(overlay);
 	op.container = exec_container(overlay, dev);

@@ -30,14 +30,14 @@ struct file_id {
 	__u16 mode;
 };
 
-/* From a typed pointer (tp_btf, fentry, fexit arguments). */
+/* From the typed argument of a file system's event: never an overlay's inode. */
 static __always_inline void file_id_load(struct inode *inode, struct file_id *ret)
 {
 	ret->inode = (__u64)inode;
 	ret->ino = inode->i_ino;
 	ret->gen = inode->i_generation;
 	ret->sb_dev = inode->i_sb->s_dev;
-	ret->magic = inode->i_sb->s_magic;
+	ret->magic = 0; /* does not matter, and costs a cache line */
 	ret->mode = inode->i_mode;
 }
 
@@ -175,6 +175,7 @@ static __always_inline void verdict_of_root(struct dw_slot *slot, __u64 dentry)
 	} else if (root->kind == DW_ROOT_UPPER) {
 		slot->target = DW_TARGET_LAYER;
 		slot->verdict = DW_VERDICT_COUNTED;
+		slot->lasting = DW_LASTS_FOR_ALL;
 	} else {
 		slot->target = DW_TARGET_VOLUME;
 		slot->container = current_container();
@@ -246,6 +247,7 @@ static __always_inline void judge_by_overlay(struct dw_slot *slot)
 	struct inode *inode = (struct inode *)slot->inode;
 
 	slot->target = DW_TARGET_LAYER;
+	slot->lasting = DW_LASTS_FOR_ALL;
 	slot->container = container_of_upper(inode);
 	if (!slot->container && container)
 		slot->container = *container;

@@ -102,7 +102,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1024);
 	__type(key, __u32);
-	__type(value, struct dw_counters);
+	__type(value, struct dw_cpu_counters);
 } counters __weak SEC(".maps");
 
 /* The same, added by user space for what was counted before the container was known. */

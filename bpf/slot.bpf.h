@@ -3,8 +3,10 @@
  * slot.bpf.h - a file as this CPU knows it: whose it is, and what was counted for it.
  *
  * A write to a file that has its slot costs a look at it; the walk and the table
- * "files" come with the first write, and again a second later. Whoever holds a slot
- * owns it; whoever finds it held takes a spare one, and empties it when done.
+ * "files" come with the first write, and again a second later. The tier's main write
+ * program is alone with its slots; the others take a lock, and who finds that held
+ * uses a spare slot and empties it when done. A file that finds its slot with another
+ * one that is written to goes on in "files".
  */
 #ifndef SLOT_BPF_H
 #define SLOT_BPF_H
@@ -15,6 +17,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "emit.bpf.h"
+#include "files.bpf.h"
 #include "layer.bpf.h"
 #include "maps.bpf.h"
 #include "task.bpf.h"
@@ -24,6 +27,21 @@
 #define JUDGE_SUPERBLOCK 1 /* overlay by super block, tmpfs, else walk */
 #define JUDGE_GIVEN	 2 /* as the slot says already */
 #define JUDGE_DIR	 3 /* where an operation happens: walked to, not written to */
+
+/* Where a write is counted: got with hold_file(), let go with hold_done(). */
+struct hold {
+	struct dw_slot *slot;
+	struct dw_slot *lock;	     /* whose .busy is ours; NULL for the main program */
+	struct dw_file_stats *stats; /* straight in there, the slot being another file's */
+	struct dw_control *control;
+	__u32 index; /* of .slot */
+	__u32 verdict;
+	dw_container_t container;
+	__u32 target;
+	bool is_main;
+	bool is_spare;
+	bool is_first; /* an aggregate was started */
+};
 
 static __always_inline __u32 slot_base(void)
 {
@@ -35,129 +53,60 @@ static __always_inline struct dw_slot *slot_at(__u32 index)
 	return bpf_map_lookup_elem(&slots, &index);
 }
 
-static __always_inline void slot_release(struct dw_slot *slot)
+/* Which of DW_SLOTS_CACHED. */
+static __always_inline __u32 slot_hash(__u64 ino)
+{
+	return ino * 0x9E3779B97F4A7C15ull >> 56;
+}
+
+static __always_inline void slot_release(struct dw_slot *lock)
 {
 #if defined(__TARGET_ARCH_x86)
 	/* Stores are not reordered there, and an exchange costs as much as the rest. */
 	asm volatile("" : : : "memory");
-	*(volatile __u64 *)&slot->busy = 0;
+	*(volatile __u64 *)&lock->busy = 0;
 #else
-	exchange(&slot->busy, 0);
+	exchange(&lock->busy, 0);
 #endif
 }
 
-/* A slot whose owner is interrupted, preempted or being drained is worked around. */
-static __always_inline struct dw_slot *slot_take_spare(__u32 *ret_index)
+/* Slots held by one who is interrupted, preempted or draining are worked around. */
+static __always_inline bool slot_take_spare(struct hold *h)
 {
-	__u32 index = slot_base() + DW_SLOTS_CACHED;
+	__u32 index = slot_base() + DW_SLOTS_SPARES;
 	struct dw_slot *slot;
 	int i;
 
 	for (i = 0; i < DW_SLOTS_SPARE; i++, index++) {
 		slot = slot_at(index);
 		if (slot && !exchange(&slot->busy, 1)) {
-			*ret_index = index;
-			return slot;
+			h->slot = slot;
+			h->lock = slot;
+			h->index = index;
+			h->is_spare = true;
+			return true;
 		}
 	}
-	return NULL;
+	return false;
 }
 
-static __always_inline struct dw_slot *slot_take(__u64 ino, __u32 *ret_index)
+/* The slot for inode @ino, ours until hold_done(). False: all are taken. */
+static __always_inline bool slot_take(__u64 ino, struct hold *h)
 {
-	__u32 index = slot_base() + (ino * 0x9E3779B97F4A7C15ull >> 56);
-	struct dw_slot *slot = slot_at(index);
-
-	if (!slot)
-		return NULL;
-	if (exchange(&slot->busy, 1))
-		return slot_take_spare(ret_index);
-	*ret_index = index;
-	return slot;
+	h->index = slot_base() + DW_SLOTS_OTHER + slot_hash(ino);
+	h->slot = slot_at(h->index);
+	h->lock = slot_at(slot_base() + DW_SLOT_LOCK);
+	if (!h->slot || !h->lock)
+		return false;
+	return !exchange(&h->lock->busy, 1) || slot_take_spare(h);
 }
 
-static __always_inline bool slot_is_spare(__u32 index)
+/* The same for the main program, which runs once at a time on a CPU. */
+static __always_inline bool slot_take_main(__u64 ino, struct hold *h)
 {
-	return index % DW_SLOTS_PER_CPU >= DW_SLOTS_CACHED;
-}
-
-static __always_inline void slot_file_key(const struct dw_slot *slot, struct dw_file_key *ret)
-{
-	ret->ino = slot->ino;
-	ret->dev = slot->dev;
-	ret->gen = slot->gen;
-}
-
-static __always_inline void slot_to_stats(const struct dw_slot *slot, struct dw_file_stats *ret)
-{
-	ret->bytes = slot->bytes;
-	ret->calls = slot->calls;
-	ret->first_boot_ns = slot->claimed_boot_ns;
-	ret->last_boot_ns = slot->last_boot_ns;
-	ret->first_writer = slot->first_writer;
-	ret->last_writer = slot->last_writer;
-	ret->container = slot->container;
-	ret->target = slot->target;
-	ret->overlay_dev = slot->overlay_dev;
-	ret->pad = 0;
-}
-
-/*
- * Find or start the slot's aggregate in "files". NULL when the table is full;
- * sets *@ret_first when it was started, with what the slot holds already in it.
- * NULL too while the aggregate is a provisional one that nobody has adopted yet:
- * what is in the counters must not be added to them a second time.
- */
-static __always_inline struct dw_file_stats *slot_stats(const struct dw_slot *slot, bool *ret_first)
-{
-	struct dw_control *control = control_get();
-	struct dw_file_stats *stats, fresh = {};
-	struct dw_file_key key;
-	__u32 zero = 0;
-	void *inner;
-
-	*ret_first = false;
-	inner = bpf_map_lookup_elem(&files, &zero);
-	if (!inner)
-		return NULL;
-	slot_file_key(slot, &key);
-	stats = bpf_map_lookup_elem(inner, &key);
-	if (stats)
-		return stats->container || !slot->container ? stats : NULL;
-	slot_to_stats(slot, &fresh);
-	if (!bpf_map_update_elem(inner, &key, &fresh, BPF_NOEXIST)) {
-		*ret_first = true;
-		if (control)
-			count(&control->files_started, 1);
-	}
-	return bpf_map_lookup_elem(inner, &key);
-}
-
-/* Move what the slot has counted into "files". */
-static __always_inline void slot_spill(struct dw_slot *slot)
-{
-	struct dw_file_stats *stats;
-	struct dw_counters *c;
-	bool is_first;
-
-	if (!slot->ino || !(slot->calls | slot->bytes))
-		return;
-	stats = slot_stats(slot, &is_first);
-	if (stats && !is_first) {
-		count(&stats->bytes, slot->bytes);
-		count(&stats->calls, slot->calls);
-		stats->last_boot_ns = slot->last_boot_ns;
-		stats->last_writer = slot->last_writer;
-		if (!stats->first_writer)
-			stats->first_writer = slot->first_writer;
-	}
-	if (!stats) {
-		c = counters_of(slot->container);
-		if (c)
-			count(&c->files_unlisted, slot->calls);
-	}
-	slot->bytes = 0;
-	slot->calls = 0;
+	h->index = slot_base() + (h->control->half & 1) * DW_SLOTS_CACHED + slot_hash(ino);
+	h->slot = slot_at(h->index);
+	return !!h->slot;
 }
 
 /* Files that are switches and not storage. */
@@ -178,24 +127,25 @@ static __always_inline bool is_pseudo(__u32 magic)
 	}
 }
 
-/* Returns whether the verdict holds for later writes too. */
-static __always_inline bool slot_judge(struct dw_slot *slot, __u32 magic, __u32 how)
+static __always_inline void slot_judge(struct dw_slot *slot, __u32 magic, __u32 how)
 {
 	__u32 elsewhere;
 
+	slot->lasting = DW_LASTS_FOR_WRITER;
 	slot->container = 0;
 	slot->overlay_dev = 0;
 	slot->root = 0;
 	if (how == JUDGE_SUPERBLOCK && magic == OVERLAYFS_SUPER_MAGIC) {
 		judge_by_overlay(slot);
-		return true;
+		return;
 	}
 	if (how == JUDGE_SUPERBLOCK && is_pseudo(magic)) {
 		slot->verdict = DW_VERDICT_NOBODY;
-		return true;
+		return;
 	}
 	elsewhere = magic == TMPFS_MAGIC ? DW_TARGET_TMPFS : DW_TARGET_OTHER;
-	return judge_by_walk(slot, elsewhere) && slot->verdict != DW_VERDICT_COPY_UP;
+	if (!judge_by_walk(slot, elsewhere) || slot->verdict == DW_VERDICT_COPY_UP)
+		slot->lasting = DW_LASTS_NOT;
 }
 
 /* No slot and no spare one: say that a run of a program was in vain. */
@@ -221,15 +171,17 @@ __weak __noinline int slot_empty(__u32 index)
 
 /*
  * Make the empty slot @index that of the file whose inode's address stands in
- * .inode, as written by @cgroup_id. Returns whether an aggregate was started.
+ * .inode, as written by the running task unless JUDGE_GIVEN. Returns whether an
+ * aggregate was started.
  */
-__weak __noinline int slot_claim(__u32 index, __u64 cgroup_id, __u32 how)
+__weak __noinline int slot_claim(__u32 index, __u32 how)
 {
 	struct dw_control *control = control_get();
 	struct dw_slot *slot = slot_at(index);
-	bool is_first = false, is_lasting;
+	struct dw_file_stats *stats;
 	struct inode *inode;
 	struct file_id file;
+	bool is_first = false;
 
 	if (!slot || !control)
 		return 0;
@@ -240,63 +192,106 @@ __weak __noinline int slot_claim(__u32 index, __u64 cgroup_id, __u32 how)
 	slot->sb_dev = file.sb_dev;
 	inode = real_inode(inode, file.magic);
 	slot->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	slot->cgroup_id = cgroup_id;
 	slot->epoch = *(volatile __u32 *)&control->epoch; /* before the look at the maps */
-	is_lasting = how != JUDGE_GIVEN && slot_judge(slot, file.magic, how);
-	slot->is_lasting = is_lasting;
+	slot->lasting = DW_LASTS_NOT;
+	if (how != JUDGE_GIVEN) {
+		slot->cgroup = task_cgroup(current_task());
+		slot->cgroup_id = bpf_get_current_cgroup_id();
+		slot_judge(slot, file.magic, how);
+	}
 	slot->claimed_jiffies = bpf_jiffies64();
+	slot->last_jiffies = slot->claimed_jiffies;
 	slot->claimed_boot_ns = bpf_ktime_get_boot_ns();
-	slot->last_boot_ns = slot->claimed_boot_ns;
 	slot->bytes = 0;
 	slot->calls = 0;
 	slot->first_writer = 0;
+	slot->task = 0;
 	if (how == JUDGE_DIR)
 		return 0;
 	if (slot->verdict == DW_VERDICT_PROVISIONAL)
 		emit_sight(slot->overlay_dev);
 	else if (slot->verdict != DW_VERDICT_COUNTED)
 		return 0;
-	slot_stats(slot, &is_first);
+	stats = slot_stats(slot, &is_first);
+	if (stats && !is_first)
+		stats_judge(stats, slot);
 	return is_first;
 }
 
-static __always_inline bool slot_holds(const struct dw_slot *slot, const struct file_id *file,
-				       __u64 cgroup_id)
+/* Whether what @slot says is true of @file, written by @task. */
+static __always_inline bool slot_knows(const struct dw_slot *slot, const struct file_id *file,
+				       struct task_struct *task, const struct dw_control *control)
 {
 	return slot->ino == file->ino && slot->gen == file->gen && slot->sb_dev == file->sb_dev &&
-	       slot->cgroup_id == cgroup_id;
+	       slot->lasting && slot->epoch == control->epoch &&
+	       bpf_jiffies64() - slot->claimed_jiffies < control->verdict_ticks &&
+	       (slot->lasting == DW_LASTS_FOR_ALL || slot->cgroup == task_cgroup(task));
 }
 
-static __always_inline bool slot_is_valid(const struct dw_slot *slot)
+/*
+ * Whether the slot stays with the file that has it, and @file's writes go into its
+ * aggregate: until it comes again and the other has not been written to meanwhile.
+ */
+static __always_inline bool slot_is_kept(struct dw_slot *slot, const struct file_id *file)
 {
-	struct dw_control *control = control_get();
+	__u32 challenger = (__u32)file->ino ^ (__u32)slot->calls << 8 ^ (__u32)slot->calls >> 24;
 
-	return control && slot->is_lasting && slot->epoch == control->epoch &&
-	       bpf_jiffies64() - slot->claimed_jiffies < control->verdict_ticks;
+	if (!slot->ino || slot->challenger == challenger)
+		return false;
+	slot->challenger = challenger;
+	return true;
 }
 
-/* The slot of @file, ours until slot_done(). NULL: all are taken, the write is lost. */
-static __always_inline struct dw_slot *slot_get(const struct file_id *file, __u64 cgroup_id,
-						__u32 how, __u32 *ret_index, bool *ret_first)
+/* Empty the slot in hand, and make it that of the file with inode @inode. */
+static __always_inline void hold_claim(struct hold *h, __u64 inode, __u32 how)
 {
-	struct dw_slot *slot = slot_take(file->ino, ret_index);
+	struct dw_slot *slot = h->slot;
 
-	*ret_first = false;
-	if (!slot)
-		return NULL;
-	if (slot_holds(slot, file, cgroup_id) && slot_is_valid(slot))
-		return slot;
-	slot_empty(*ret_index);
-	slot->inode = file->inode;
-	*ret_first = slot_claim(*ret_index, cgroup_id, how);
-	return slot;
+	if (h->is_main) /* user space reads without a lock */
+		exchange(&slot->seq, slot->seq + 1);
+	slot_empty(h->index);
+	slot->inode = inode;
+	h->is_first = slot_claim(h->index, how);
+	if (h->is_main)
+		exchange(&slot->seq, slot->seq + 1);
 }
 
-static __always_inline void slot_done(struct dw_slot *slot, __u32 index)
+/*
+ * Get hold of where writes of @task to @file are counted; @is_main for the tier's main
+ * write program only. False: all slots are taken, the write is lost. Otherwise the
+ * caller ends with hold_done().
+ */
+static __always_inline bool hold_file(const struct file_id *file, struct task_struct *task,
+				      __u32 how, bool is_main, struct hold *h)
 {
-	if (slot_is_spare(index))
-		slot_empty(index);
-	slot_release(slot);
+	h->control = control_get();
+	h->is_main = is_main;
+	if (!h->control || !(is_main ? slot_take_main(file->ino, h) : slot_take(file->ino, h)))
+		return false;
+	if (h->is_spare || !slot_knows(h->slot, file, task, h->control)) {
+		if (h->is_spare || slot_is_kept(h->slot, file))
+			h->stats = file_stats(file, h->control);
+		if (h->stats) {
+			h->verdict = DW_VERDICT_COUNTED;
+			h->container = h->stats->container;
+			h->target = h->stats->target;
+			return true;
+		}
+		hold_claim(h, file->inode, how);
+	}
+	h->verdict = h->slot->verdict;
+	h->container = h->slot->container;
+	h->target = h->slot->target;
+	return true;
+}
+
+static __always_inline void hold_done(struct hold *h)
+{
+	if (h->is_main)
+		return;
+	if (h->is_spare)
+		slot_empty(h->index);
+	slot_release(h->lock);
 }
 
 #endif /* SLOT_BPF_H */

@@ -42,6 +42,15 @@ static __always_inline bool is_kernel_thread(struct task_struct *task)
 	return (TASK_LOAD(task, flags) & (PF_KTHREAD | PF_IO_WORKER)) == PF_KTHREAD;
 }
 
+/*
+ * Its cgroup's address: nobody else has it until another cgroup is made, and then
+ * cgroup.bpf.c voids all verdicts.
+ */
+static __always_inline __u64 task_cgroup(struct task_struct *task)
+{
+	return (__u64)TASK_LOAD(task, cgroups, dfl_cgrp);
+}
+
 static __always_inline __u64 task_cgroup_id(struct task_struct *task)
 {
 	return TASK_LOAD(task, cgroups, dfl_cgrp, kn, id);

@@ -16,7 +16,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-static __always_inline void chunk_count(struct task_struct *task, struct dw_slot *slot,
+static __always_inline void chunk_count(struct task_struct *task, struct hold *h,
 					const struct chunk *chunk)
 {
 	struct dw_task *state = task_state(task, true);
@@ -25,7 +25,7 @@ static __always_inline void chunk_count(struct task_struct *task, struct dw_slot
 
 	if (!state) { /* no memory, or in use below us: the call may be counted twice */
 		count_lost_run();
-		slot_add(slot, 1, chunk->copied, 1);
+		hold_add(h, 1, chunk->copied, 1);
 		return;
 	}
 	begins = chunk_begins_call(state, chunk);
@@ -33,38 +33,55 @@ static __always_inline void chunk_count(struct task_struct *task, struct dw_slot
 		bytes = call_begin(state, chunk);
 	} else {
 		bytes = call_continue(state, chunk);
-		count_floor(task, state, slot->container);
+		count_floor(task, state, h->container);
 	}
-	slot_add(slot, begins, bytes, writer_of(task, state));
+	hold_add(h, begins, bytes, writer_of(task, state));
+	if (!state->is_short)
+		hold_note_task(h, task);
 }
 
-static __always_inline int on_chunk(struct inode *inode, __s64 pos, __u32 len, __u32 copied)
+/* Whether @chunk is the next call of the task that wrote last, and all of it. */
+static __always_inline bool hold_is_next_call(const struct hold *h, struct task_struct *task,
+					      const struct chunk *chunk)
+{
+	if (!chunk_is_call(chunk) || !hold_knows_task(h, task) || h->slot->syscw == chunk->syscw)
+		return false;
+	h->slot->syscw = chunk->syscw;
+	return true;
+}
+
+/* How the chunks of a call lie. */
+#define STEPS_ANYHOW 0
+#define STEPS_PAGES  1 /* all but the last end where a page ends, unless cut short */
+
+static __always_inline int on_chunk(struct inode *inode, __s64 pos, __u32 len, __u32 copied,
+				    int steps, bool is_main)
 {
 	struct task_struct *task = current_task();
 	struct chunk chunk = {.pos = pos, .len = len, .copied = copied};
 	struct file_id file;
-	struct dw_slot *slot;
-	__u32 index;
-	bool is_first;
+	struct hold h = {};
 
 	if (!copied || !S_ISREG(inode->i_mode))
 		return 0;
 	file_id_load(inode, &file);
-	slot = slot_get(&file, task_cgroup_id(task), JUDGE_WALK, &index, &is_first);
-	if (!slot) {
+	if (!hold_file(&file, task, JUDGE_WALK, is_main, &h)) {
 		count_lost_run();
 		return 0;
 	}
-	if (slot->verdict == DW_VERDICT_COPY_UP) {
-		count_copy_up(slot->container, copied);
-	} else if (slot->verdict != DW_VERDICT_NOBODY) {
+	if (h.verdict == DW_VERDICT_COPY_UP) {
+		count_copy_up(h.container, copied);
+	} else if (h.verdict != DW_VERDICT_NOBODY) {
 		chunk.inode = file.inode;
 		chunk.syscw = TASK_LOAD(task, ioac.syscw);
-		chunk_count(task, slot, &chunk);
-		if (is_first)
-			emit_first_write(index, copied, false);
+		if (steps == STEPS_PAGES && hold_is_next_call(&h, task, &chunk))
+			hold_add_known(&h, 1, copied);
+		else
+			chunk_count(task, &h, &chunk);
+		if (h.is_first)
+			emit_first_write(h.index, copied, false);
 	}
-	slot_done(slot, index);
+	hold_done(&h);
 	return 0;
 }
 
@@ -72,21 +89,21 @@ SEC("tp_btf/ext4_da_write_end")
 int BPF_PROG(on_ext4_da_write_end, struct inode *inode, __s64 pos, unsigned int len,
 	     unsigned int copied)
 {
-	return on_chunk(inode, pos, len, copied);
+	return on_chunk(inode, pos, len, copied, STEPS_PAGES, true);
 }
 
 SEC("tp_btf/ext4_write_end")
 int BPF_PROG(on_ext4_write_end, struct inode *inode, __s64 pos, unsigned int len,
 	     unsigned int copied)
 {
-	return on_chunk(inode, pos, len, copied);
+	return on_chunk(inode, pos, len, copied, STEPS_PAGES, false);
 }
 
 SEC("tp_btf/ext4_journalled_write_end")
 int BPF_PROG(on_ext4_journalled_write_end, struct inode *inode, __s64 pos, unsigned int len,
 	     unsigned int copied)
 {
-	return on_chunk(inode, pos, len, copied);
+	return on_chunk(inode, pos, len, copied, STEPS_PAGES, false);
 }
 
 /* --- xfs, and whatever else writes through iomap --- */
@@ -132,7 +149,7 @@ static __always_inline int on_step(struct iomap_iter *iter)
 	bytes = iomap_written(iter, &pos);
 	if (bytes <= 0)
 		return 0;
-	on_chunk(iter->inode, pos, bytes, bytes);
+	on_chunk(iter->inode, pos, bytes, bytes, STEPS_ANYHOW, false);
 	steps_follow(true);
 	return 0;
 }
@@ -151,7 +168,11 @@ int BPF_PROG(on_iomap_iter_direct, struct iomap_iter *iter)
 {
 	__u32 flags = iter->flags & (IOMAP_WRITE | IOMAP_DIRECT | IOMAP_NO_WRITE);
 
-	return flags == (IOMAP_WRITE | IOMAP_DIRECT) ? on_step(iter) : 0;
+	if (flags != (IOMAP_WRITE | IOMAP_DIRECT))
+		return 0;
+	on_step(iter);
+	tasks_forget(); /* the rest of a short one goes through the page cache */
+	return 0;
 }
 
 /* --- io_uring: requests in a row look like one call; these tell them apart --- */
@@ -198,32 +219,30 @@ SEC("tp_btf/iomap_dio_rw_begin")
 int BPF_PROG(on_dio_begin, struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct task_struct *task = current_task();
-	__u64 cgroup_id, key = (__u64)iocb;
+	__u64 key = (__u64)iocb;
 	struct inode *inode = iocb->ki_filp->f_inode;
 	struct dw_dio dio = {};
-	struct dw_slot *slot;
+	struct hold h = {};
 	struct file_id file;
-	bool is_first;
-	__u32 index;
 
 	if (!S_ISREG(inode->i_mode) || !iter_is_source(iter))
 		return 0;
 	file_id_read(inode, &file);
-	cgroup_id = bpf_get_current_cgroup_id();
-	slot = slot_get(&file, cgroup_id, JUDGE_WALK, &index, &is_first);
-	if (!slot) {
+	if (!hold_file(&file, task, JUDGE_WALK, false, &h)) {
 		count_lost_run();
 		return 0;
 	}
-	dio.verdict = slot->verdict;
-	dio.container = slot->container;
-	dio.target = slot->target;
-	dio.overlay_dev = slot->overlay_dev;
-	dio.root = slot->root;
-	slot_done(slot, index);
+	dio.verdict = h.verdict;
+	dio.container = h.container;
+	dio.target = h.target;
+	if (!h.stats) {
+		dio.overlay_dev = h.slot->overlay_dev;
+		dio.root = h.slot->root;
+	}
+	hold_done(&h);
 	if (dio.verdict == DW_VERDICT_NOBODY)
 		return 0;
-	dio.cgroup_id = cgroup_id;
+	dio.cgroup_id = task_cgroup_id(task);
 	dio.is_async = !!iocb->ki_complete;
 	dio.writer = writer_of(task, task_state(task, true));
 	bpf_map_update_elem(&dios, &key, &dio, BPF_ANY);
@@ -234,33 +253,35 @@ int BPF_PROG(on_dio_begin, struct kiocb *iocb, struct iov_iter *iter)
 static __always_inline void dio_count_async(struct inode *inode, const struct dw_dio *dio,
 					    __u64 bytes)
 {
+	struct hold h = {};
 	struct dw_slot *slot;
 	struct file_id file;
-	bool is_first;
-	__u32 index;
 
 	file_id_read(inode, &file);
-	slot = slot_take(file.ino, &index);
-	if (!slot) {
+	if (!slot_take(file.ino, &h)) {
 		count_lost_run();
 		return;
 	}
-	slot_empty(index);
-	slot->inode = file.inode;
+	slot = h.slot;
+	slot_empty(h.index);
+	slot->cgroup_id = dio->cgroup_id;
 	slot->verdict = dio->verdict;
 	slot->container = dio->container;
 	slot->target = dio->target;
 	slot->overlay_dev = dio->overlay_dev;
 	slot->root = dio->root;
-	is_first = slot_claim(index, dio->cgroup_id, JUDGE_GIVEN);
-	if (slot->verdict == DW_VERDICT_COPY_UP) {
-		count_copy_up(slot->container, bytes);
+	hold_claim(&h, file.inode, JUDGE_GIVEN);
+	h.verdict = dio->verdict;
+	h.container = dio->container;
+	h.target = dio->target;
+	if (h.verdict == DW_VERDICT_COPY_UP) {
+		count_copy_up(h.container, bytes);
 	} else {
-		slot_add(slot, 1, bytes, dio->writer);
-		if (is_first)
-			emit_first_write(index, bytes, true);
+		hold_add(&h, 1, bytes, dio->writer);
+		if (h.is_first)
+			emit_first_write(h.index, bytes, true);
 	}
-	slot_done(slot, index);
+	hold_done(&h);
 }
 
 SEC("tp_btf/iomap_dio_complete")
@@ -280,7 +301,8 @@ int BPF_PROG(on_dio_complete, struct kiocb *iocb, int error, __s64 ret)
 		dio_count_async(inode, &dio, ret);
 		return 0;
 	}
-	on_chunk(inode, iocb->ki_pos - ret, ret, ret);
+	on_chunk(inode, iocb->ki_pos - ret, ret, ret, STEPS_ANYHOW, false);
 	steps_follow(true); /* the rest of a short one goes through the page cache */
+	tasks_forget();
 	return 0;
 }

@@ -108,6 +108,16 @@ static __always_inline struct inode *inode_of_fd(struct task_struct *task, __u32
 	return file ? BPF_CORE_READ(file, f_inode) : NULL;
 }
 
+/*
+ * What a system call returned. Not inlined: with all that is below it the stack of a
+ * program that calls it twice would not do.
+ */
+static __noinline int count_result(const struct file_id *file, __u64 bytes)
+{
+	count_write_to(file, 1, bytes, true);
+	return 0;
+}
+
 /* --- AIO: submitted without a result, which comes with the events --- */
 
 #define AIO_BATCH 256 /* events of one call that are looked at */
@@ -116,21 +126,20 @@ static __always_inline struct inode *inode_of_fd(struct task_struct *task, __u32
 #define IOCB_CMD_PWRITE	 1
 #define IOCB_CMD_PWRITEV 8
 
+/* What is of use in struct io_event and, behind its first fields, in struct iocb. */
 struct aio_event {
-	__u64 data;
-	__u64 obj; /* the program's struct iocb */
+	__u64 iocb;
 	__s64 res;
-	__s64 res2;
 };
+#define AIO_EVENT_SIZE	 32
+#define AIO_EVENT_OFFSET 8
 
 struct aio_iocb {
-	__u64 data;
-	__u32 key;
-	__u32 rw_flags;
 	__u16 opcode;
 	__s16 prio;
 	__u32 fd;
 };
+#define AIO_IOCB_OFFSET 16
 
 #ifndef DW_OLD_KERNEL
 /* Count event @i of those at @events, in the program's memory: for once its word is taken. */
@@ -138,15 +147,19 @@ __weak __noinline int count_aio_event(__u64 events, __u32 i)
 {
 	struct aio_event event = {};
 	struct aio_iocb iocb = {};
+	struct file_id file;
 	struct inode *inode;
 
-	bpf_probe_read_user(&event, sizeof(event), (void *)(events + i * sizeof(event)));
-	bpf_probe_read_user(&iocb, sizeof(iocb), (void *)event.obj);
+	bpf_probe_read_user(&event, sizeof(event),
+			    (void *)(events + i * AIO_EVENT_SIZE + AIO_EVENT_OFFSET));
+	bpf_probe_read_user(&iocb, sizeof(iocb), (void *)(event.iocb + AIO_IOCB_OFFSET));
 	if (event.res <= 0 || (iocb.opcode != IOCB_CMD_PWRITE && iocb.opcode != IOCB_CMD_PWRITEV))
 		return 0;
 	inode = inode_of_fd(current_task(), iocb.fd);
-	if (inode)
-		count_write(inode, 1, event.res);
+	if (!inode)
+		return 0;
+	file_id_read(inode, &file);
+	count_result(&file, event.res);
 	return 0;
 }
 #endif
@@ -162,10 +175,71 @@ static __always_inline int on_aio_events(__u64 events, long n)
 	return 0;
 }
 
+#ifndef DW_OLD_KERNEL
+/* --- since 6.2 a number can be made a typed pointer, which is then read without a call --- */
+
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+
+#define AS(type, p) ((type *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(type)))
+/* What the pointer at @p points to, whatever that is. */
+#define POINTER_AT(p) (AS(struct hlist_head, p)->first)
+
+static __always_inline struct inode *typed_inode_of_fd(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *fdt = TASK_LOAD(task, files, fdt);
+
+	if (fd >= fdt->max_fds)
+		return NULL;
+	return AS(struct file, POINTER_AT(&fdt->fd[fd]))->f_inode;
+}
+
+/* file_id_read() of a typed pointer. */
+static __always_inline void file_id_cast(struct inode *inode, struct file_id *ret)
+{
+	struct super_block *sb = inode->i_sb;
+	void *upper;
+
+	ret->inode = (__u64)inode;
+	ret->sb_dev = sb->s_dev;
+	ret->magic = sb->s_magic;
+	ret->mode = inode->i_mode;
+	if (ret->magic == OVERLAYFS_SUPER_MAGIC) {
+		upper = POINTER_AT((__u64)inode + bpf_core_type_size(struct inode));
+		if (upper)
+			inode = AS(struct dentry, upper)->d_inode;
+	}
+	ret->ino = inode->i_ino;
+	ret->gen = inode->i_generation;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task;
+	struct file_id file;
+	struct inode *inode;
+	int fd;
+
+	if (ret <= 0)
+		return 0;
+	task = current_task();
+	fd = fd_of(task, regs);
+	if (fd < 0)
+		return IS_AIO_END(regs) ? on_aio_events(AIO_EVENTS(regs), ret) : 0;
+	inode = typed_inode_of_fd(task, fd);
+	if (!inode)
+		return 0;
+	file_id_cast(inode, &file);
+	count_result(&file, ret);
+	return 0;
+}
+#endif
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit_old, struct pt_regs *regs, long ret)
+{
+	struct task_struct *task;
+	struct file_id file;
 	struct inode *inode;
 	int fd;
 
@@ -176,8 +250,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	if (fd < 0)
 		return IS_AIO_END(regs) ? on_aio_events(AIO_EVENTS(regs), ret) : 0;
 	inode = inode_of_fd(task, fd);
-	if (inode)
-		count_write(inode, 1, ret);
+	if (!inode)
+		return 0;
+	file_id_read(inode, &file);
+	count_result(&file, ret);
 	return 0;
 }
 
@@ -202,7 +278,7 @@ static __always_inline int on_uring_result(struct io_kiocb *req, __s32 res)
 		return 0;
 	inode = BPF_CORE_READ(req, file, f_inode);
 	if (inode)
-		count_write(inode, 1, res);
+		count_write(inode, 1, res, false);
 	return 0;
 }
 

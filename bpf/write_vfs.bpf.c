@@ -20,7 +20,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define IOCB_WRITE (1 << 18) /* include/linux/fs.h since 5.10; a macro, so not in BTF */
 
-static __always_inline int on_written(struct file *file, long ret)
+static __always_inline int on_written(struct file *file, long ret, bool is_main)
 {
 	struct inode *inode;
 
@@ -28,7 +28,7 @@ static __always_inline int on_written(struct file *file, long ret)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	if (inode)
-		count_write(inode, 1, ret);
+		count_write(inode, 1, ret, is_main);
 	return 0;
 }
 
@@ -51,7 +51,7 @@ static __always_inline int copy_ends(struct file *out, long ret)
 
 	if (!state || !state->copying)
 		return 0;
-	return --state->copying ? 0 : on_written(out, ret);
+	return --state->copying ? 0 : on_written(out, ret, false);
 }
 
 static __always_inline bool is_copying(void)
@@ -83,7 +83,7 @@ static __always_inline int on_spliced(struct file *out, const __s64 *pos_after, 
 		call_begin(state, &chunk);
 	else
 		call_continue(state, &chunk);
-	count_write(inode, begins, ret);
+	count_write(inode, begins, ret, false);
 	return 0;
 }
 
@@ -92,7 +92,7 @@ static __always_inline int on_aio_result(struct kiocb *iocb, long res)
 {
 	if (!(BPF_CORE_READ(iocb, ki_flags) & IOCB_WRITE))
 		return 0;
-	return on_written(BPF_CORE_READ(iocb, ki_filp), res);
+	return on_written(BPF_CORE_READ(iocb, ki_filp), res, false);
 }
 
 /* --- tier vfs-fexit --- */
@@ -100,14 +100,14 @@ static __always_inline int on_aio_result(struct kiocb *iocb, long res)
 SEC("fexit/vfs_write")
 int BPF_PROG(on_vfs_write, struct file *file, const char *buf, __u64 count, __s64 *pos, long ret)
 {
-	return on_written(file, ret);
+	return on_written(file, ret, true);
 }
 
 SEC("fexit/vfs_writev")
 int BPF_PROG(on_vfs_writev, struct file *file, const void *vec, unsigned long vlen, __s64 *pos,
 	     int flags, long ret)
 {
-	return on_written(file, ret);
+	return on_written(file, ret, false);
 }
 
 SEC("fexit/iter_file_splice_write")
@@ -188,11 +188,11 @@ static __always_inline struct file *remembered_file(void)
 	return file;
 }
 
-static __always_inline int remembered_file_written(long ret)
+static __always_inline int remembered_file_written(long ret, bool is_main)
 {
 	struct file *file = remembered_file();
 
-	return file ? on_written(file, ret) : 0;
+	return file ? on_written(file, ret, is_main) : 0;
 }
 
 SEC("kprobe/vfs_write")
@@ -204,7 +204,7 @@ int BPF_KPROBE(on_kprobe_vfs_write, struct file *file)
 SEC("kretprobe/vfs_write")
 int BPF_KRETPROBE(on_kretprobe_vfs_write, long ret)
 {
-	return remembered_file_written(ret);
+	return remembered_file_written(ret, true);
 }
 
 SEC("kprobe/vfs_writev")
@@ -216,7 +216,7 @@ int BPF_KPROBE(on_kprobe_vfs_writev, struct file *file)
 SEC("kretprobe/vfs_writev")
 int BPF_KRETPROBE(on_kretprobe_vfs_writev, long ret)
 {
-	return remembered_file_written(ret);
+	return remembered_file_written(ret, false);
 }
 
 SEC("kprobe/iter_file_splice_write")

@@ -8,34 +8,42 @@
 
 #include "account.bpf.h"
 
-static __always_inline void count_write(struct inode *inode, __u64 calls, __u64 bytes)
+/* @is_main as for hold_file(). */
+static __always_inline void count_write_to(const struct file_id *file, __u64 calls, __u64 bytes,
+					   bool is_main)
 {
 	struct task_struct *task = current_task();
-	struct dw_task *state;
-	struct file_id file;
-	struct dw_slot *slot;
-	__u32 index;
-	bool is_first;
+	struct hold h = {};
 
-	file_id_read(inode, &file);
-	if (!S_ISREG(file.mode))
+	if (!S_ISREG(file->mode))
 		return;
-	slot = slot_get(&file, task_cgroup_id(task), JUDGE_SUPERBLOCK, &index, &is_first);
-	if (!slot) {
+	if (!hold_file(file, task, JUDGE_SUPERBLOCK, is_main, &h)) {
 		count_lost_run();
 		return;
 	}
-	if (slot->verdict == DW_VERDICT_COPY_UP) {
-		count_copy_up(slot->container, bytes);
-	} else if (slot->verdict != DW_VERDICT_NOBODY) {
-		state = task_state(task, true);
-		slot_add(slot, calls, bytes, writer_of(task, state));
-		if (slot->verdict == DW_VERDICT_PROVISIONAL && slot->target == DW_TARGET_LAYER)
-			count_provisional(inode, calls, bytes);
-		if (is_first)
-			emit_first_write(index, bytes, false);
+	if (h.verdict == DW_VERDICT_COPY_UP) {
+		count_copy_up(h.container, bytes);
+	} else if (h.verdict != DW_VERDICT_NOBODY) {
+		if (hold_knows_task(&h, task)) {
+			hold_add_known(&h, calls, bytes);
+		} else {
+			hold_add(&h, calls, bytes, writer_of(task, task_state(task, true)));
+			hold_note_task(&h, task);
+		}
+		if (h.verdict == DW_VERDICT_PROVISIONAL && h.target == DW_TARGET_LAYER)
+			count_provisional(address_of((void *)file->inode), calls, bytes);
+		if (h.is_first)
+			emit_first_write(h.index, bytes, false);
 	}
-	slot_done(slot, index);
+	hold_done(&h);
+}
+
+static __always_inline void count_write(struct inode *inode, __u64 calls, __u64 bytes, bool is_main)
+{
+	struct file_id file;
+
+	file_id_read(inode, &file);
+	count_write_to(&file, calls, bytes, is_main);
 }
 
 #endif /* WRITE_VFS_BPF_H */

@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define DW_ABI_VERSION 2
+#define DW_ABI_VERSION 3
 
 #define DW_COMM_LEN 16	 /* TASK_COMM_LEN, NUL included */
 #define DW_PATH_MAX 1024 /* bytes of one path in a record, NUL included */
@@ -223,9 +223,11 @@ struct dw_file_stats {
 	dw_container_t container; /* 0: provisional, see overlay_dev */
 	__u32 target;		  /* enum dw_target */
 	__u32 overlay_dev;	  /* provisional: super block of the writer's root */
-	__u32 pad;
+	__u32 epoch;		  /* for the programs: when it was judged, */
+	__u64 judged_jiffies;	  /* 0: what it says of .container does not last */
+	__u64 judged_boot_ns;
 };
-_Static_assert(sizeof(struct dw_file_stats) == 64, "dw_file_stats is ABI");
+_Static_assert(sizeof(struct dw_file_stats) == 80, "dw_file_stats is ABI");
 
 /* Per container: per-CPU map "counters", only ever added to. */
 struct dw_counters {

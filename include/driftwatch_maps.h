@@ -11,12 +11,18 @@
 #include "driftwatch_abi.h"
 
 /*
- * Per CPU: DW_SLOTS_CACHED direct-mapped by inode, then DW_SLOTS_SPARE for a
- * writer that finds its slot taken (an interrupt, a preempted task, a drain).
+ * Per CPU, two halves of slots for the tier's main write program, direct-mapped by
+ * inode: the program uses the one that control.half names, user space empties the
+ * other. The kernel runs a program once at a time on a CPU, so they need no lock.
+ * Then the same for all other programs, which may interrupt one another: spare ones
+ * for who finds those held, and the one whose .busy is their lock.
  */
 #define DW_SLOTS_CACHED	 256
 #define DW_SLOTS_SPARE	 8
-#define DW_SLOTS_PER_CPU (DW_SLOTS_CACHED + DW_SLOTS_SPARE)
+#define DW_SLOTS_OTHER	 (2 * DW_SLOTS_CACHED)
+#define DW_SLOTS_SPARES	 (3 * DW_SLOTS_CACHED)
+#define DW_SLOT_LOCK	 (DW_SLOTS_SPARES + DW_SLOTS_SPARE)
+#define DW_SLOTS_PER_CPU (DW_SLOT_LOCK + 1)
 
 #define DW_FILTER_BITS (1u << 20) /* of the bitmap before map "watched" */
 
@@ -29,43 +35,64 @@ enum dw_verdict {
 	DW_VERDICT_PROVISIONAL, /* of the container with super block .overlay_dev, not known yet */
 };
 
+/* How long a verdict holds. */
+enum dw_lasting {
+	DW_LASTS_NOT = 0,
+	DW_LASTS_FOR_WRITER, /* for writers in the same cgroup, until the tick or the epoch */
+	DW_LASTS_FOR_ALL,    /* for every writer, until then */
+};
+
 /*
  * A file as one CPU sees it: the verdict, and what was counted since the slot was
- * claimed and is not yet in map "files". Whoever holds .busy owns the rest; it is
- * taken with an atomic exchange, by user space too.
+ * claimed and is not yet in map "files". The first cache line is read at each write,
+ * the second written.
  */
 struct dw_slot {
-	__u64 busy;
+	union {
+		__u64 seq;  /* of the main program's: odd while the slot changes its file */
+		__u64 busy; /* of the spare ones and the lock; taken with an exchange */
+	};
 	__u64 ino; /* 0: the slot is empty */
-	__u32 dev;
 	__u32 gen;
-	__u64 cgroup_id; /* of the writer */
-	__u64 inode;	 /* its address, for the walk */
-	__u64 claimed_jiffies;
+	__u32 sb_dev; /* of the file the task has open: an overlay's, when .dev is the layer's */
 	__u32 epoch;
-	__u16 verdict;	  /* enum dw_verdict */
-	__u16 is_lasting; /* it holds for a while */
+	__u16 verdict; /* enum dw_verdict */
+	__u16 lasting; /* enum dw_lasting */
+	__u64 claimed_jiffies;
+	__u64 cgroup; /* address of the writer's */
 	dw_container_t container;
 	__u32 target;
-	__u32 overlay_dev;
-	__u32 sb_dev; /* of the file the task has open: an overlay's, when .dev is the layer's */
+	__u32 task_seq;	  /* of control, when .task was noted */
+	__u32 challenger; /* who else wants the slot, and what it had counted then */
+
 	__u64 bytes;
 	__u64 calls;
-	__u64 claimed_boot_ns;
-	__u64 last_boot_ns;
-	__u64 first_writer;
 	__u64 last_writer;
-	__u64 root; /* address of the dentry the path starts at, 0 for the super block's */
-};
-_Static_assert(sizeof(struct dw_slot) == 128, "two cache lines");
+	__u64 last_jiffies;
+	__u64 task; /* address of the last writer that was between two calls; 0: none */
+	__u64 task_start;
+	__u64 syscw;
+	__u64 cgroup_id; /* of the writer */
 
-/* What user space tells the programs; one element. */
+	__u64 inode; /* its address, for the walk */
+	__u64 claimed_boot_ns;
+	__u64 first_writer;
+	__u64 root; /* address of the dentry the path starts at, 0 for the super block's */
+	__u32 dev;
+	__u32 overlay_dev;
+	__u64 pad[3];
+};
+_Static_assert(sizeof(struct dw_slot) == 192, "three cache lines");
+
+/* What user space tells the programs; one element. Its first cache line is read at each write. */
 struct dw_control {
 	__u32 epoch;		 /* bumped at each change of who is who: cached verdicts are void */
+	__u32 task_seq;		 /* bumped when a task is amid something: none is remembered */
+	__u32 half;		 /* of the main program's slots, 0 or 1 */
 	__u32 dev_count;	 /* above DW_MAX_DEVS: too many to tell apart, all are known */
-	__u32 devs[DW_MAX_DEVS]; /* file systems with roots or watched inodes */
 	__u64 tick_ns;		 /* of jiffies */
 	__u64 verdict_ticks;	 /* how long a verdict holds: files are moved */
+	__u32 devs[DW_MAX_DEVS]; /* file systems with roots or watched inodes */
 	__u32 tier;		 /* enum probe_tier, for an agent that adopts the pins */
 	__u32 links;		 /* how many were pinned, for the same */
 	__u64 set;		 /* drawn when the maps were made: which counters these are */
@@ -100,6 +127,12 @@ _Static_assert(sizeof(struct dw_task) == 80, "no holes");
 struct dw_totals {
 	__u64 calls;
 	__u64 bytes;
+};
+
+/* Counters of one CPU: those of the tier's main write program apart, which adds without a lock. */
+struct dw_cpu_counters {
+	struct dw_totals main[DW_TARGET_MAX];
+	struct dw_counters all;
 };
 
 /* O_DIRECT writes under way, by the address of their kiocb. */

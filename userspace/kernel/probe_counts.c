@@ -3,21 +3,19 @@
  * probe_counts.c - counters, per-file aggregates, writers: out of the kernel's maps.
  *
  * A file's numbers are in the table "files" and, not yet moved there, in a slot of
- * each CPU that wrote to it. A slot is read while we hold it, like a program does;
- * a program that finds it held works around it.
+ * each CPU that wrote to it. The slots of the main program are read as they change, and
+ * emptied in the half it does not use; the others while we hold them, like a program
+ * does: one that finds them held works around them.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "kernel/probe_internal.h"
 
-#define SLOT_TRIES 10000
-
-void counters_add(struct dw_counters *sum, const struct dw_counters *c)
+static void add_all(struct dw_counters *sum, const struct dw_counters *c)
 {
 	const uint64_t *from = (const uint64_t *)c;
 	uint64_t *to = (uint64_t *)sum;
@@ -27,9 +25,20 @@ void counters_add(struct dw_counters *sum, const struct dw_counters *c)
 		to[i] += from[i];
 }
 
+void counters_add(struct dw_counters *sum, const struct dw_cpu_counters *c)
+{
+	int i;
+
+	add_all(sum, &c->all);
+	for (i = 0; i < DW_TARGET_MAX; i++) {
+		sum->write_calls[i] += c->main[i].calls;
+		sum->write_bytes[i] += c->main[i].bytes;
+	}
+}
+
 int probe_read_counters(const struct probe *p, dw_container_t c, struct dw_counters *ret)
 {
-	auto_free struct dw_counters *by_cpu = calloc(p->cpus, sizeof(*by_cpu));
+	auto_free struct dw_cpu_counters *by_cpu = calloc(p->cpus, sizeof(*by_cpu));
 	struct dw_counters sum = {0};
 	unsigned i;
 
@@ -41,7 +50,7 @@ int probe_read_counters(const struct probe *p, dw_container_t c, struct dw_count
 		return -errno;
 	for (i = 0; i < p->cpus; i++)
 		counters_add(&sum, &by_cpu[i]);
-	counters_add(&sum, &p->added[c]);
+	add_all(&sum, &p->added[c]);
 	*ret = sum;
 	return 0;
 }
@@ -73,93 +82,6 @@ int probe_adopt_provisional(struct probe *p, uint32_t overlay_dev, dw_container_
 }
 
 /* --- per file --- */
-
-static bool slot_hold(struct dw_slot *slot)
-{
-	int i;
-
-	for (i = 0; i < SLOT_TRIES; i++) {
-		if (!__atomic_load_n(&slot->busy, __ATOMIC_RELAXED) &&
-		    !__atomic_exchange_n(&slot->busy, 1, __ATOMIC_SEQ_CST))
-			return true;
-		sched_yield();
-	}
-	return false;
-}
-
-static void slot_let_go(struct dw_slot *slot)
-{
-	__atomic_exchange_n(&slot->busy, 0, __ATOMIC_SEQ_CST);
-}
-
-void slots_repair(struct probe *p)
-{
-	size_t count = (size_t)p->cpus * DW_SLOTS_PER_CPU, i;
-
-	for (i = 0; i < count; i++) {
-		/* A program holds one for microseconds; whoever holds it longer is dead. */
-		slot_hold(&p->slots[i]);
-		slot_let_go(&p->slots[i]);
-	}
-}
-
-void slots_empty_of(struct probe *p, dw_container_t c)
-{
-	size_t count = (size_t)p->cpus * DW_SLOTS_PER_CPU, i;
-
-	for (i = 0; i < count; i++) {
-		struct dw_slot *slot = &p->slots[i];
-
-		if (slot->container != c || !slot_hold(slot))
-			continue;
-		if (slot->container == c)
-			slot->ino = slot->calls = slot->bytes = 0;
-		slot_let_go(slot);
-	}
-}
-
-/* What the slot holds that "files" does not. False when that is nothing. */
-static bool slot_read(const struct dw_slot *slot, struct dw_file_key *key,
-		      struct dw_file_stats *stats)
-{
-	if (!slot->ino || !(slot->calls | slot->bytes))
-		return false;
-	*key = (struct dw_file_key){.ino = slot->ino, .dev = slot->dev, .gen = slot->gen};
-	*stats = (struct dw_file_stats){
-		.bytes = slot->bytes,
-		.calls = slot->calls,
-		.first_boot_ns = slot->claimed_boot_ns,
-		.last_boot_ns = slot->last_boot_ns,
-		.first_writer = slot->first_writer,
-		.last_writer = slot->last_writer,
-		.container = slot->container,
-		.target = slot->target,
-		.overlay_dev = slot->overlay_dev,
-	};
-	return true;
-}
-
-/* Report the slots; with @empty they forget what was reported. */
-static void foreach_slot(const struct probe *p, bool empty, probe_file_fn fn, void *arg)
-{
-	size_t count = (size_t)p->cpus * DW_SLOTS_PER_CPU, i;
-	struct dw_file_stats stats;
-	struct dw_file_key key;
-
-	for (i = 0; i < count; i++) {
-		struct dw_slot *slot = &p->slots[i];
-		bool has_counts;
-
-		if (!__atomic_load_n(&slot->ino, __ATOMIC_RELAXED) || !slot_hold(slot))
-			continue;
-		has_counts = slot_read(slot, &key, &stats);
-		if (empty)
-			slot->ino = slot->calls = slot->bytes = 0;
-		slot_let_go(slot);
-		if (has_counts)
-			fn(&key, &stats, arg);
-	}
-}
 
 /* Keys and values of one batched look-up; a bucket of the hash must fit. */
 #define BATCH 512
@@ -209,8 +131,7 @@ int probe_foreach_file(const struct probe *p, probe_file_fn fn, void *arg)
 
 	if (!err)
 		err = foreach_entry(p->maps[MAP_FILES_B], false, fn, arg);
-	foreach_slot(p, false, fn, arg);
-	return err;
+	return err ?: slots_foreach(p, false, fn, arg);
 }
 
 static void stats_merge(struct dw_file_stats *sum, const struct dw_file_stats *s)
@@ -254,14 +175,14 @@ int probe_read_file(const struct probe *p, const struct dw_file_key *key, struct
 {
 	struct wanted w = {.key = key};
 	struct dw_file_stats stats;
-	int map;
+	int map, err;
 
 	for (map = MAP_FILES_A; map <= MAP_FILES_B; map++)
 		if (!bpf_map_lookup_elem(p->maps[map], key, &stats))
 			on_file_wanted(key, &stats, &w);
-	foreach_slot(p, false, on_file_wanted, &w);
-	if (!w.found)
-		return -ENOENT;
+	err = slots_foreach(p, false, on_file_wanted, &w);
+	if (err || !w.found)
+		return err ?: -ENOENT;
 	*ret = w.sum;
 	return 0;
 }
@@ -278,12 +199,14 @@ int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg)
 	if (err)
 		return err;
 	__atomic_or_fetch(&p->control->drains, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&p->control->half, !p->control->half, __ATOMIC_SEQ_CST);
+	/* Returns when no program runs that saw the other table or the other half. */
 	if (bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY))
 		return -errno;
 	p->files_active = idle;
 	p->control->files_base = __atomic_load_n(&p->control->files_started, __ATOMIC_SEQ_CST);
-	foreach_slot(p, true, fn, arg);
-	err = foreach_entry(p->maps[full], true, fn, arg);
+	err = slots_foreach(p, true, fn, arg);
+	err = err ?: foreach_entry(p->maps[full], true, fn, arg);
 	__atomic_add_fetch(&p->control->drains, 1, __ATOMIC_SEQ_CST);
 	return err;
 }

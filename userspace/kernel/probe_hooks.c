@@ -94,7 +94,24 @@ const struct hook_def hook_defs[] = {
 	FN_HOOK("on_vfs_setxattr", "fexit/vfs_setxattr", "attributes", FEXIT, 0),
 	FN_HOOK("on_notify_change", "fexit/notify_change", "attributes", FEXIT, SEES(ATTR)),
 	/* write_syscall.bpf.c */
-	TP_HOOK("on_sys_exit", "sys_exit", "writes", SYSCALL, CALL_WRITES | WAYS_TO_WRITE),
+	{
+		.program = "on_sys_exit",
+		.name = "tp_btf/sys_exit",
+		.btf = "btf_trace_sys_exit",
+		.needs = "bpf_rdonly_cast",
+		.role = "writes",
+		.tiers = SYSCALL,
+		.sees = CALL_WRITES | WAYS_TO_WRITE,
+	},
+	{
+		.program = "on_sys_exit_old",
+		.name = "tp_btf/sys_exit",
+		.btf = "btf_trace_sys_exit",
+		.unless = "bpf_rdonly_cast",
+		.role = "writes",
+		.tiers = SYSCALL,
+		.sees = CALL_WRITES | WAYS_TO_WRITE,
+	},
 	{
 		.program = "on_uring_complete",
 		.name = "tp_btf/io_uring_complete",

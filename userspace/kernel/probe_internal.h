@@ -54,6 +54,7 @@ struct hook_def {
 	const char *module; /* whose BTF has .btf: NULL the kernel's */
 	unsigned tiers;	    /* TIER_BIT() of those that use it */
 	unsigned sees;	    /* SEES() of what it shows */
+	const char *needs;  /* tracepoint or function that the kernel's BTF must have besides */
 	const char *unless; /* not where the kernel's BTF has this */
 	unsigned min_args, max_args; /* of the tracepoint, when variants differ; 0: any */
 	bool is_late; /* taxes those who have no container: attached by probe_want() */
@@ -199,9 +200,16 @@ void pins_remove_version(struct probe *p);
 /* probe_selftest.c: @dir gets a directory for as long as it takes. */
 void probe_self_test(struct probe *p, const char *dir);
 
-/* probe_counts.c: let go of the slots that an agent held when it died. */
+/* probe_counts.c */
+void counters_add(struct dw_counters *sum, const struct dw_cpu_counters *c);
+
+/* probe_slots.c: let go of the slots that an agent held when it died. */
 void slots_repair(struct probe *p);
-void counters_add(struct dw_counters *sum, const struct dw_counters *c);
+/*
+ * Report what the slots hold. With @empty they forget it; control.half must have been
+ * turned, and the programs waited for.
+ */
+int slots_foreach(const struct probe *p, bool empty, probe_file_fn fn, void *arg);
 /* Forget what slots hold for container @c. */
 void slots_empty_of(struct probe *p, dw_container_t c);
 

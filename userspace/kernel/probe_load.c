@@ -105,6 +105,13 @@ static bool function_is_there(const struct btf *btf, const char *name)
 	return btf__find_by_name_kind(btf, strchr(name, '/') + 1, BTF_KIND_FUNC) > 0;
 }
 
+/* Whether the kernel has a tracepoint, by the name of its type, or a function. */
+static bool kernel_has(const struct btf *btf, const char *name)
+{
+	return btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) > 0 ||
+	       btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+}
+
 static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct btf *btf)
 {
 	const struct hook_def *def = h->def;
@@ -129,7 +136,8 @@ static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct bt
 		probe_hooks_note(h, 0, "not in this kernel");
 		return false;
 	}
-	if ((def->unless && tracepoint_args(btf, def->unless) >= 0) ||
+	if ((def->unless && kernel_has(btf, def->unless)) ||
+	    (def->needs && !kernel_has(btf, def->needs)) ||
 	    (def->min_args && args < (int)def->min_args) ||
 	    (def->max_args && args > (int)def->max_args)) {
 		probe_hooks_note(h, 0, "for other kernels");

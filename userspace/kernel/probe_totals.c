@@ -13,7 +13,7 @@
 
 struct batch {
 	uint32_t keys[BATCH];
-	struct dw_counters *values; /* of each container one a CPU */
+	struct dw_cpu_counters *values; /* of each container one a CPU */
 	uint32_t len;
 };
 
@@ -48,7 +48,7 @@ static int read_one_by_one(const struct probe *p, uint32_t at, probe_counters_fn
 int probe_foreach_counters(const struct probe *p, probe_counters_fn fn, void *arg)
 {
 	struct batch b = {.len = 0};
-	auto_free struct dw_counters *values = NULL;
+	auto_free struct dw_cpu_counters *values = NULL;
 	uint32_t at = 0, next;
 
 	/* One or two are as quick as they are. */
