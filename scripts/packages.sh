@@ -37,6 +37,10 @@ packages_bench=("${packages_build[@]}"
 packages_vm=("${packages_build[@]}"
 	gcc-aarch64-linux-gnu qemu-system-x86 qemu-system-arm busybox-static e2fsprogs python3 lz4 zstd xz-utils tar)
 
+# For the scenarios of scripts/vmtest, which take the runtimes into the machine.
+# shellcheck disable=SC2034
+packages_scenarios=(runc crun podman conmon)
+
 # Print those of the given packages that are not installed.
 packages_missing() {
 	local package

@@ -34,7 +34,7 @@ vm_qemu() { # arch dir kernel kernel-arguments qemu-arguments...
 	fi
 	arguments="console=$console quiet loglevel=4 panic=-1 nokaslr mitigations=off tsc=reliable
 		no_timer_check rdinit=/init $4"
-	nice -n 5 timeout --foreground "$boot_seconds" "$program" "${machine[@]}" \
+	nice -n 5 timeout --foreground "${VMTEST_TIMEOUT:-$boot_seconds}" "$program" "${machine[@]}" \
 		-accel tcg,thread=multi,tb-size=512 -smp 2 -m 1024 -nodefaults -no-user-config \
 		-display none -no-reboot -serial "file:$2/console" \
 		-drive "if=virtio,format=raw,file=$2/disk,cache=unsafe" \
