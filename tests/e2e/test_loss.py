@@ -92,8 +92,8 @@ def full_rings_mark_whom_they_hit_and_the_next_answer_is_right(env):
     check_equal(env.agent.diff(loud.id), loud.diff(), "the first answer")
     for reason in ("ring_full", "dirty_full"):
         eventually(lambda r=reason: env.lost(loud, r), 5, f"{reason} is counted")
-        event = tail.wait_for(lambda e, r=reason: e["type"] == "lost" and e.get("reason") == r)
-        check_equal(event["container"]["id"], loud.id, "who lost")
+        tail.wait_for(lambda e, r=reason: e["type"] == "lost" and e.get("reason") == r and
+                      e["container"]["id"] == loud.id, what=f"tail tells of {reason}")
         check_equal(env.lost(quiet, reason), 0, f"{reason} of a container that did nothing")
     tail.close()
     env.healed(loud, 5)
@@ -125,6 +125,8 @@ def a_full_table_of_files_keeps_totals_and_the_list_exact(env):
 @suite.test
 def what_cannot_be_watched_is_scanned_and_marked_while_it_lasts(env):
     quiet, wide = env.run(), env.run()
+    quiet.control.ask("op creat")  # its directory is watched from here on
+    env.same(quiet)
     upper = wide.driver_data()["MergedDir"] + "/img/ed"
     for i in range(4300):
         os.mkdir(f"{upper}/{i}")
@@ -136,8 +138,8 @@ def what_cannot_be_watched_is_scanned_and_marked_while_it_lasts(env):
             pass
     env.same(wide, 12)
     check(env.agent.files(wide.id)["as_of"], "nothing tells as of when")
-    quiet.control.ask("op creat")
-    env.same(quiet, 1)
+    quiet.control.ask("sh echo x > /img/d/other")
+    env.same(quiet, 2)
     check(env.agent.files(quiet.id)["complete"], "another container is marked")
     shutil.rmtree(upper, ignore_errors=True)
     env.same(wide, 12)
