@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 IMAGE_MIB = 3072
 
@@ -71,6 +72,17 @@ class Stage:
             with open(os.path.join(self.cgroup, "cgroup.procs"), "w", encoding="ascii") as f:
                 f.write(str(pid))
 
+    def _remove_cgroup(self):
+        """What worked in it may take a moment to end."""
+        for attempt in range(50 if self.cgroup else 0):
+            try:
+                os.rmdir(self.cgroup)
+                return
+            except OSError as e:
+                if attempt == 49:
+                    print(f"{self.cgroup} stays: {e}", file=sys.stderr)
+            time.sleep(0.1)
+
     def mount(self, *words):
         command("mount", *words)
         self.mounted.append(words[-1])
@@ -81,11 +93,7 @@ class Stage:
     def close(self):
         while self.mounted:
             subprocess.run(["umount", "-l", self.mounted.pop()], check=False)
-        if self.cgroup:
-            try:
-                os.rmdir(self.cgroup)
-            except OSError as e:
-                print(f"{self.cgroup} stays: {e}", file=sys.stderr)
+        self._remove_cgroup()
         if os.path.exists(self.image):
             os.unlink(self.image)
         shutil.rmtree(self.dir, ignore_errors=True)
