@@ -3,7 +3,7 @@
 # What differs between the machines that scripts/vmtest emulates: QEMU's arguments and the
 # programs on the disk. Sourced by it, from the top of the tree.
 
-boot_seconds=600 # for one VM with all tiers; about 40 s on an idle machine
+boot_seconds=1400 # for one VM with all tiers; a minute or two on an idle machine
 
 # In place of this machine's programs below @root, those of arm64, built when need be.
 vm_translate_to_arm64() { # root

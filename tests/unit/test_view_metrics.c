@@ -42,7 +42,9 @@ static int setup(void **state)
 		.health = {.records_received = 10,
 			   .records_lost = 3,
 			   .containers_size = FAKE_SLOTS},
-		.programs = {{"on_write", 1, 0, 0}, {"on_write", 2, 0, 0}, {"on_exec", 0, 0, 0}},
+		.programs = {{"on_write", 1, 0, 0, 120},
+			     {"on_write", 2, 0, 0, 120},
+			     {"on_exec", 0, 0, 0, 9}},
 		.programs_len = 3,
 	};
 	w->registry = (struct registry){
@@ -359,6 +361,7 @@ static void losses_and_programs_of_the_kernel_side_are_shown(void **state)
 	assert_true(
 		has_line(body, "driftwatch_ringbuf_events_lost_total{reason=\"path_too_long\"} 1"));
 	assert_true(has_line(body, "driftwatch_program_missed_total{program=\"on_write\"} 3"));
+	assert_true(has_line(body, "driftwatch_program_instructions{program=\"on_write\"} 120"));
 	assert_null(strstr(body, "driftwatch_program_runs_total")); /* nobody counts runs */
 	assert_true(has_line(body, "driftwatch_metadata_errors_total{source=\"docker\"} 5"));
 

@@ -295,8 +295,9 @@ void probe_check_hooks(struct probe *p);
 struct probe_program {
 	const char *name;
 	uint64_t missed;
-	uint64_t runs;	 /* 0 unless kernel.bpf_stats_enabled */
-	uint64_t run_ns; /* likewise */
+	uint64_t runs;	       /* 0 unless kernel.bpf_stats_enabled */
+	uint64_t run_ns;       /* likewise */
+	unsigned instructions; /* as loaded, of the kernel's own kind; 0: not told */
 };
 void probe_foreach_program(const struct probe *p, void (*fn)(const struct probe_program *, void *),
 			   void *arg);

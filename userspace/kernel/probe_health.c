@@ -47,6 +47,7 @@ void probe_foreach_program(const struct probe *p, void (*fn)(const struct probe_
 				.missed = info.recursion_misses + missed_by_kernel(&p->hooks[i]),
 				.runs = info.run_cnt,
 				.run_ns = info.run_time_ns,
+				.instructions = info.xlated_prog_len / sizeof(struct bpf_insn),
 			},
 			arg);
 	}

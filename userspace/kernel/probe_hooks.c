@@ -22,6 +22,9 @@
 	(SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | SEES(TMPFS_WRITES) | \
 	 SEES(DIRECT_IO))
 
+/* Before 5.15; 5.10 has the later tracepoint too, but writes do not come by there. */
+#define OLD_IOMAP "btf_trace_iomap_apply"
+
 /* clang-format off */
 /* NOLINTBEGIN(bugprone-macro-parentheses): initialisers, and strings that are joined */
 #define FN_HOOK(prog, where, what, tier, sight) \
@@ -42,12 +45,21 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_ext4_write_end", "ext4_write_end", "layer writes", FS, FS_WRITES),
 	TP_HOOK("on_ext4_journalled_write_end", "ext4_journalled_write_end", "layer writes", FS,
 		FS_WRITES),
-	TP_HOOK("on_iomap_iter", "iomap_iter", "layer writes on xfs", FS, FS_WRITES),
+	{
+		.program = "on_iomap_iter",
+		.name = "tp_btf/iomap_iter",
+		.btf = "btf_trace_iomap_iter",
+		.unless = OLD_IOMAP,
+		.role = "layer writes on xfs",
+		.tiers = FS,
+		.sees = FS_WRITES,
+	},
 	{
 		.program = "on_iomap_iter_direct",
 		.name = "tp_btf/iomap_iter",
 		.btf = "btf_trace_iomap_iter",
 		.unless = "btf_trace_iomap_dio_rw_begin",
+		.unless_too = OLD_IOMAP,
 		.role = "direct writes",
 		.tiers = FS,
 		.sees = SEES(DIRECT_IO),

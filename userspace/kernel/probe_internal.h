@@ -55,7 +55,8 @@ struct hook_def {
 	unsigned tiers;	    /* TIER_BIT() of those that use it */
 	unsigned sees;	    /* SEES() of what it shows */
 	const char *needs;  /* tracepoint or function that the kernel's BTF must have besides */
-	const char *unless; /* not where the kernel's BTF has this */
+	const char *unless; /* not where the kernel's BTF has this, */
+	const char *unless_too;	     /* nor this */
 	unsigned min_args, max_args; /* of the tracepoint, when variants differ; 0: any */
 	bool is_late; /* taxes those who have no container: attached by probe_want() */
 };

@@ -137,6 +137,7 @@ static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct bt
 		return false;
 	}
 	if ((def->unless && kernel_has(btf, def->unless)) ||
+	    (def->unless_too && kernel_has(btf, def->unless_too)) ||
 	    (def->needs && !kernel_has(btf, def->needs)) ||
 	    (def->min_args && args < (int)def->min_args) ||
 	    (def->max_args && args > (int)def->max_args)) {

@@ -12,7 +12,7 @@
 /* Rows of one label, in which equal names are one: no series may come twice. */
 struct row {
 	char *name;
-	uint64_t values[3];
+	uint64_t values[4];
 };
 
 struct rows {
@@ -137,6 +137,7 @@ static void note_program(const struct probe_program *program, void *arg)
 	row->values[0] += program->missed;
 	row->values[1] += program->runs;
 	row->values[2] += program->run_ns;
+	row->values[3] = program->instructions;
 }
 
 /* Run counts are 0 unless the kernel was told to take them: then they are not shown. */
@@ -179,6 +180,9 @@ static void add_kernel(struct metrics *m, const struct view_metrics_input *input
 	metrics_family(m, "driftwatch_program_missed", METRIC_COUNTER,
 		       "Runs of a BPF program that the kernel skipped");
 	add_rows(m, &programs, "program", 0);
+	metrics_family(m, "driftwatch_program_instructions", METRIC_GAUGE,
+		       "Length of a BPF program as the kernel has loaded it");
+	add_rows(m, &programs, "program", 3);
 	add_run_counts(m, &programs);
 	rows_done(&programs);
 }

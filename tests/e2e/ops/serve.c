@@ -71,7 +71,8 @@ int pass_descriptor(const char *socket_path, const char *file)
 	TRY(fd);
 	TRY(transfer_fd(s, &fd, 1));
 	close(fd);
-	TRY(read(s, &byte, 1)); /* until it is closed */
+	if (read(s, &byte, 1) < 0 && errno != ECONNRESET) /* until it is closed */
+		return ops_fail("read");
 	return close(s);
 }
 
