@@ -86,11 +86,11 @@ static __always_inline int on_xfs_name(struct xfs_inode *dir, const struct xfs_n
 SEC("tp_btf/xfs_create")
 int BPF_PROG(on_xfs_create, struct xfs_inode *dir, const struct xfs_name *name)
 {
-	return on_xfs_name(dir, name, create_op_xfs(name->type));
+	return dir && name ? on_xfs_name(dir, name, create_op_xfs(name->type)) : 0;
 }
 
 SEC("tp_btf/xfs_symlink")
 int BPF_PROG(on_xfs_symlink, struct xfs_inode *dir, const struct xfs_name *name)
 {
-	return on_xfs_name(dir, name, DW_OP_SYMLINK);
+	return dir && name ? on_xfs_name(dir, name, DW_OP_SYMLINK) : 0;
 }

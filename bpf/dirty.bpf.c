@@ -133,11 +133,12 @@ int BPF_PROG(on_ext4_journal_start, struct inode *inode, int blocks, int rsv_blo
  * exclusively (xfs_trans_log_inode() asserts that), and a write that extends a file does
  * so under its I/O lock or logs the new size when it completes. This event comes when the
  * lock has been let go of: after the change. Readers take the locks shared.
+ * What a module's tracepoint hands out may be NULL, says the verifier from 6.12 on.
  */
 SEC("tp_btf/xfs_iunlock")
 int BPF_PROG(on_xfs_iunlock, struct xfs_inode *inode, unsigned int locks)
 {
-	if (!(locks & (XFS_IOLOCK_EXCL | XFS_ILOCK_EXCL | XFS_MMAPLOCK_EXCL)))
+	if (!inode || !(locks & (XFS_IOLOCK_EXCL | XFS_ILOCK_EXCL | XFS_MMAPLOCK_EXCL)))
 		return 0;
 	return on_inode(&inode->i_vnode, 0);
 }

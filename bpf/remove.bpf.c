@@ -40,7 +40,7 @@ int BPF_PROG(on_xfs_remove, struct xfs_inode *dir, const struct xfs_name *name)
 {
 	struct op_info op = {.op = DW_OP_UNLINK, .flags = DW_RECORD_PRE_EFFECT};
 
-	if (!judge_dir(&dir->i_vnode, &op) || op.flags & DW_RECORD_WORKDIR)
+	if (!dir || !name || !judge_dir(&dir->i_vnode, &op) || op.flags & DW_RECORD_WORKDIR)
 		return 0;
 	op.dentry = inode_dentry(op.dir);
 	op.name = (__u64)name->name;
@@ -57,7 +57,8 @@ int BPF_PROG(on_xfs_rename, struct xfs_inode *from, struct xfs_inode *to,
 	struct op_info op = {.op = DW_OP_RENAME, .flags = DW_RECORD_PRE_EFFECT};
 	struct op_info source = {};
 
-	if (!judge_dir(&to->i_vnode, &op) || op.flags & DW_RECORD_WORKDIR)
+	if (!from || !to || !from_name || !to_name || !judge_dir(&to->i_vnode, &op) ||
+	    op.flags & DW_RECORD_WORKDIR)
 		return 0;
 	if (judge_dir(&from->i_vnode, &source))
 		op.flags |= source.flags & DW_RECORD_WORKDIR;

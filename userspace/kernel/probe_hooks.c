@@ -36,6 +36,9 @@
 #define OLD_URING_HOOK(prog, where, tier) \
 	{ .program = prog, .name = where, .btf = "btf_trace_io_uring_complete", .max_args = 5, \
 	  .min_args = 4, .role = "writes of io_uring", .tiers = tier, .sees = SEES(IO_URING) }
+#define XFS_HOOK(prog, event, what, where) \
+	{ .program = prog, .name = "tp_btf/" event, .btf = "btf_trace_" event, .module = "xfs", \
+	  .role = what, .tiers = where }
 /* NOLINTEND(bugprone-macro-parentheses) */
 /* clang-format on */
 
@@ -152,6 +155,7 @@ const struct hook_def hook_defs[] = {
 		.program = "on_xfs_iunlock",
 		.name = "tp_btf/xfs_iunlock",
 		.btf = "btf_trace_xfs_iunlock",
+		.module = "xfs",
 		.role = "dirty inodes",
 		.tiers = ANY_TIER,
 		.sees = SEES(DIRTY_XFS),
@@ -167,10 +171,10 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_ext4_zero_range", "ext4_zero_range", "truncations", ANY_TIER, 0),
 	TP_HOOK("on_ext4_collapse_range", "ext4_collapse_range", "truncations", ANY_TIER, 0),
 	TP_HOOK("on_ext4_insert_range", "ext4_insert_range", "truncations", ANY_TIER, 0),
-	TP_HOOK("on_xfs_create", "xfs_create", "creations", ANY_TIER, 0),
-	TP_HOOK("on_xfs_symlink", "xfs_symlink", "creations", ANY_TIER, 0),
-	TP_HOOK("on_xfs_remove", "xfs_remove", "removals", NO_FEXIT, 0),
-	TP_HOOK("on_xfs_rename", "xfs_rename", "renames", FS | SYSCALL, 0),
+	XFS_HOOK("on_xfs_create", "xfs_create", "creations", ANY_TIER),
+	XFS_HOOK("on_xfs_symlink", "xfs_symlink", "creations", ANY_TIER),
+	XFS_HOOK("on_xfs_remove", "xfs_remove", "removals", NO_FEXIT),
+	XFS_HOOK("on_xfs_rename", "xfs_rename", "renames", FS | SYSCALL),
 	/* exec.bpf.c, cgroup.bpf.c */
 	TP_HOOK("on_exec", "sched_process_exec", "executions", ANY_TIER, SEES(EXEC)),
 	TP_HOOK("on_cgroup_mkdir", "cgroup_mkdir", "cgroups", ANY_TIER, SEES(CGROUPS)),

@@ -97,6 +97,16 @@ static int tracepoint_args(const struct btf *btf, const char *name)
 	return (int)btf_vlen(t) - 1;
 }
 
+/* The same of a tracepoint that a module brings, which must have been loaded. */
+static int module_tracepoint_args(struct btf *btf, const struct hook_def *def)
+{
+	struct btf *module = def->module ? btf__load_module_btf(def->module, btf) : NULL;
+	int args = module ? tracepoint_args(module, def->btf) : -ENOENT;
+
+	btf__free(module);
+	return args;
+}
+
 /* Whether a function that fentry or fexit wants has BTF; other hooks show when attached. */
 static bool function_is_there(const struct btf *btf, const char *name)
 {
@@ -112,7 +122,7 @@ static bool kernel_has(const struct btf *btf, const char *name)
 	       btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
 }
 
-static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct btf *btf)
+static bool hook_is_wanted(struct hook *h, enum probe_tier tier, struct btf *btf)
 {
 	const struct hook_def *def = h->def;
 	int args;
@@ -132,6 +142,8 @@ static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct bt
 		return false;
 	}
 	args = def->btf ? tracepoint_args(btf, def->btf) : 0;
+	if (args < 0)
+		args = module_tracepoint_args(btf, def);
 	if (args < 0) {
 		probe_hooks_note(h, 0, "not in this kernel");
 		return false;
@@ -148,7 +160,7 @@ static bool hook_is_wanted(struct hook *h, enum probe_tier tier, const struct bt
 	return true;
 }
 
-static void choose_programs(struct probe *p, enum probe_tier tier, const struct btf *btf)
+static void choose_programs(struct probe *p, enum probe_tier tier, struct btf *btf)
 {
 	struct bpf_program *prog;
 	struct hook *h;
@@ -240,7 +252,7 @@ static int open_object(struct probe *p, const struct btf *btf)
 }
 
 /* One try. -EAGAIN: a program was refused and noted, the others may do. */
-static int try_load(struct probe *p, enum probe_tier tier, const struct btf *btf)
+static int try_load(struct probe *p, enum probe_tier tier, struct btf *btf)
 {
 	struct hook *h;
 	int err;
