@@ -142,8 +142,7 @@ static bool hook_is_wanted(struct hook *h, enum probe_tier tier, struct btf *btf
 		return false;
 	}
 	args = def->btf ? tracepoint_args(btf, def->btf) : 0;
-	if (args < 0)
-		args = module_tracepoint_args(btf, def);
+	args = args < 0 ? module_tracepoint_args(btf, def) : args;
 	if (args < 0) {
 		probe_hooks_note(h, 0, "not in this kernel");
 		return false;
