@@ -18,6 +18,7 @@
 #pragma weak command_ps
 #pragma weak command_files
 #pragma weak command_diff
+#pragma weak command_verify
 #pragma weak command_metrics
 #pragma weak command_doctor
 #pragma weak command_run
@@ -37,6 +38,7 @@ static const struct command commands[] = {
 	{"ps", command_ps, "List containers with a summary of their drift"},
 	{"files", command_files, "List the changed files of a container, with who and how much"},
 	{"diff", command_diff, "List changes as docker diff does"},
+	{"verify", command_verify, "Compare the ledger of containers with their layers"},
 	{"metrics", command_metrics, "Print one Prometheus scrape"},
 	{"doctor", command_doctor, "Check what can be seen on this machine, and why not"},
 	{"version", command_version, "Print the version"},

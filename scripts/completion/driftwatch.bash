@@ -37,7 +37,7 @@ _driftwatch_formats() { # command
 	case $1 in
 	ps) echo text wide json csv ;;
 	files) echo text json csv ;;
-	tail | run | doctor | version) echo text json ;;
+	tail | run | verify | doctor | version) echo text json ;;
 	*) echo text ;;
 	esac
 }
@@ -50,7 +50,8 @@ _driftwatch_options() { # command
 	agent) echo "$global --config= --web.listen-address= --state-dir= --runtime-root= --tier=
 		--btf= --max-containers= --max-files= --max-files-total= --max-compare-bytes=
 		--max-watched= --max-counted= --ring-bytes=
-		--max-series= --dead-retention= --duration= --pin-dir= --no-pin --keep-pins --unpin" ;;
+		--max-series= --dead-retention= --verify-interval= --duration= --pin-dir= --no-pin
+		--keep-pins --unpin" ;;
 	tail) echo "$global --op= --path= --target= --raw --duration= --exec-only" ;;
 	ps) echo "$global --all --no-trunc --no-headers" ;;
 	files) echo "$global --all --no-runtime --change= --exec --no-trunc --no-headers" ;;
@@ -93,7 +94,7 @@ _driftwatch() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	-n | --path | --duration | --max-* | --dead-retention | --web.listen-address | --tmpfs) return ;;
+	-n | --path | --duration | --max-* | --dead-retention | --verify-interval | --web.listen-address | --tmpfs) return ;;
 	esac
 
 	if [[ $current == -* ]]; then
@@ -101,10 +102,10 @@ _driftwatch() {
 		[[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace
 	elif [[ -z $command || $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W \
-			'run agent tail ps files diff metrics doctor version help' -- "$current")
+			'run agent tail ps files diff verify metrics doctor version help' -- "$current")
 	elif [[ $command == run ]]; then
 		mapfile -t COMPREPLY < <(compgen -c -- "$current")
-	elif [[ $command == tail || $command == files || $command == diff ]]; then
+	elif [[ $command == tail || $command == files || $command == diff || $command == verify ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_driftwatch_containers)" -- "$current")
 	fi
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # fish completion of driftwatch(8).
 
-set -l commands run agent tail ps files diff metrics doctor version help
+set -l commands run agent tail ps files diff verify metrics doctor version help
 
 function __driftwatch_containers
     # Without an agent, each TAB would load BPF. A name with anything else in it must
@@ -17,7 +17,7 @@ function __driftwatch_formats
         printf '%s\n' text wide json csv
     else if contains files $words
         printf '%s\n' text json csv
-    else if contains tail $words; or contains run $words; or contains doctor $words; or contains version $words
+    else if contains tail $words; or contains run $words; or contains verify $words; or contains doctor $words; or contains version $words
         printf '%s\n' text json
     else
         echo text
@@ -45,6 +45,7 @@ complete -c driftwatch -n $none -a tail -d 'Follow changes as they happen'
 complete -c driftwatch -n $none -a ps -d 'List containers with their drift'
 complete -c driftwatch -n $none -a files -d 'List the changed files of a container'
 complete -c driftwatch -n $none -a diff -d 'List changes as docker diff does'
+complete -c driftwatch -n $none -a verify -d 'Compare ledgers with their layers'
 complete -c driftwatch -n $none -a metrics -d 'Print one Prometheus scrape'
 complete -c driftwatch -n $none -a doctor -d 'Check what can be seen here'
 complete -c driftwatch -n $none -a version -d 'Print the version'
@@ -52,7 +53,7 @@ complete -c driftwatch -n $none -a help -d 'Explain a command'
 complete -c driftwatch -n '__fish_seen_subcommand_from help' -a "$commands"
 
 set -l in __fish_seen_subcommand_from
-complete -c driftwatch -n "$in tail files diff" -a '(__driftwatch_containers)'
+complete -c driftwatch -n "$in tail files diff verify" -a '(__driftwatch_containers)'
 
 complete -c driftwatch -n "$in run" -l lower -x -a '(__fish_complete_directories)' -d 'Root of the container'
 complete -c driftwatch -n "$in run" -l volume -x -a '(__fish_complete_directories)' -d 'Show a directory in the container'
@@ -76,6 +77,7 @@ complete -c driftwatch -n "$in agent" -l max-counted -x -d 'Files counted at onc
 complete -c driftwatch -n "$in agent" -l ring-bytes -x -d 'Room for records that wait in the kernel'
 complete -c driftwatch -n "$in agent" -l max-series -x -d 'Series of containers in one scrape'
 complete -c driftwatch -n "$in agent" -l dead-retention -x -d 'Keep removed containers this long'
+complete -c driftwatch -n "$in agent" -l verify-interval -x -d 'Compare ledgers with layers this often'
 complete -c driftwatch -n "$in agent tail" -l duration -x -d 'End after this time'
 complete -c driftwatch -n "$in agent" -l pin-dir -x -a '(__fish_complete_directories)' -d 'Pin the kernel side here'
 complete -c driftwatch -n "$in agent" -l no-pin -d 'Pin nothing'

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # shellcheck source=tests/e2e/cli_lib.sh
 . tests/e2e/cli_lib.sh
 
-commands=(run agent tail ps files diff metrics doctor version)
+commands=(run agent tail ps files diff verify metrics doctor version)
 man=scripts/man/driftwatch.8
 bash_file=scripts/completion/driftwatch.bash
 zsh_file=scripts/completion/_driftwatch

@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 driftwatch=${DRIFTWATCH:-$PWD/build/driftwatch}
-commands=(run agent tail ps files diff metrics doctor version help)
+commands=(run agent tail ps files diff verify metrics doctor version help)
 
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
@@ -73,7 +73,7 @@ for command in "${commands[@]}"; do
 done
 end_test every_command_explains_itself
 
-for command in run agent tail ps files diff metrics doctor version; do
+for command in run agent tail ps files diff verify metrics doctor version; do
 	run "$command" --no-such-option
 	expect "$command" test "$status" -eq 2
 	run --color=purple "$command"
@@ -81,7 +81,7 @@ for command in run agent tail ps files diff metrics doctor version; do
 done
 end_test a_wrong_option_is_wrong_usage_everywhere
 
-for command in tail ps files diff doctor version; do
+for command in tail ps files diff verify doctor version; do
 	run "$command" -o nonsense web
 	expect "$command -o nonsense" test "$status" -eq 2
 done

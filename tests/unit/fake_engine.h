@@ -21,6 +21,8 @@ struct engine {
 	bool ready;
 	int unsettled; /* calls of settle that say no, before it says yes */
 	int refreshes;
+	const struct audit_result *verified; /* NULL: it goes on for ever */
+	uint64_t verified_since_ns;
 	struct {
 		event_fn fn;
 		void *arg;
@@ -71,6 +73,16 @@ void engine_refresh_files(struct engine *e, struct ledger_container *c)
 {
 	(void)e;
 	(void)c;
+}
+
+const struct audit_result *engine_verify(struct engine *e, struct ledger_container *c,
+					 uint64_t since_ns, uint64_t *ret_lines)
+{
+	(void)c;
+	e->verified_since_ns = since_ns;
+	if (ret_lines)
+		*ret_lines = 42;
+	return e->verified;
 }
 
 void engine_stats(const struct engine *e, struct engine_stats *ret)

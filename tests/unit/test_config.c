@@ -80,6 +80,7 @@ static void an_empty_object_means_defaults(void **state)
 	assert_int_equal(w->config.web_listen_address.len, 1);
 	assert_string_equal(w->config.web_listen_address.items[0], "127.0.0.1:9470");
 	assert_true(w->config.dead_retention_ns == 300 * NS_PER_SEC);
+	assert_true(w->config.verify_interval_ns == 3600 * NS_PER_SEC);
 	assert_int_equal(w->config.max_containers, 1024);
 	assert_null(w->config.socket);
 }

@@ -424,6 +424,63 @@ static void containers_and_status_fit_their_schemas(void **state)
 	json_decref(answer);
 }
 
+static void a_verification_is_told_with_hostile_names(void **state)
+{
+	struct audit_mismatch listed[] = {
+		{(char[]){"/a\n\xff"}, 4, TREE_NONE, TREE_ADDED},
+		{(char[]){"/b"}, 2, TREE_DELETED, TREE_NONE},
+	};
+	struct audit_result result = {
+		.lines = 7,
+		.mismatches = 2,
+		.listed = listed,
+		.listed_len = 2,
+		.began_wall_ns = 1763751970255393601ull,
+		.ended_wall_ns = 1763751971255393601ull,
+	};
+	static const char *const verdicts[] = {"mismatch", "unsettled", "equal", "unknown"};
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+	struct world *w = *state;
+	json_t *answer, *c;
+
+	fake_container(w->engine, ID, "web\xff");
+	w->engine->verified = &result;
+	for (int i = 0; i < 4; i++) {
+		result.error = i == 3 ? -ENODATA : 0;
+		result.unsettled = i == 1;
+		if (i)
+			result.mismatches = result.listed_len = 0;
+		get(w, "/api/v1/containers/0123/verify", &out);
+		answer = json_of(&out);
+		assert_true(schema_accepts("verify-1.json", answer));
+		c = json_array_get(json_object_get(answer, "containers"), 0);
+		assert_string_equal(json_string_value(json_object_get(c, "verdict")), verdicts[i]);
+		assert_int_equal(json_is_string(json_object_get(c, "reason")), i == 3);
+		json_decref(answer);
+	}
+	get(w, "/api/v1/containers/nope/verify", &out);
+	assert_int_equal(status_of(&out), 404);
+}
+
+/* The moment first asked at survives being asked again, but cannot be in the future. */
+static void a_verification_is_asked_for_again_since_the_first_time(void **state)
+{
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+	struct audit_result result = {0};
+	struct world *w = *state;
+	uint64_t before_ns = clock_mono_ns();
+
+	fake_container(w->engine, ID, "web");
+	w->engine->verified = &result;
+	get(w, "/api/v1/containers/web/verify?since=5", &out);
+	assert_int_equal(w->engine->verified_since_ns, 5);
+	get(w, "/api/v1/containers/web/verify?since=18446744073709551615", &out);
+	assert_true(w->engine->verified_since_ns >= before_ns);
+	assert_true(w->engine->verified_since_ns <= clock_mono_ns());
+	get(w, "/api/v1/containers/web/verify?since=soon", &out);
+	assert_true(w->engine->verified_since_ns >= before_ns);
+}
+
 static void a_reference_is_resolved_or_explained(void **state)
 {
 	auto_strbuf struct strbuf out = STRBUF_INIT;
@@ -894,6 +951,8 @@ int main(void)
 		TEST(requests_are_bounded),
 		TEST(reload_works_and_fails_loudly),
 		TEST(containers_and_status_fit_their_schemas),
+		TEST(a_verification_is_told_with_hostile_names),
+		TEST(a_verification_is_asked_for_again_since_the_first_time),
 		TEST(a_reference_is_resolved_or_explained),
 		TEST(a_long_list_arrives_whole),
 		TEST(a_client_that_leaves_a_long_list_is_forgotten),

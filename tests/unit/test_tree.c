@@ -449,24 +449,6 @@ static void a_mark_can_ask_to_look_twice(void **state)
 	assert_lines(tw, "");
 }
 
-static void verifying_finds_what_no_event_told(void **state)
-{
-	struct tree_world *tw = *state;
-	struct strbuf report = STRBUF_INIT;
-
-	start(tw);
-	put_file(upper(tw, "new\n"), "");
-	put_whiteout(upper(tw, "img"));
-	assert_int_equal(tree_verify(tw->tree, &report), 2);
-	assert_string_equal(strbuf_str(&report), "only on disk: A /new\\n\nonly on disk: D /img\n");
-	strbuf_done(&report);
-	catch_up(tw);
-	assert_int_equal(remove(upper(tw, "img")), 0);
-	assert_int_equal(tree_verify(tw->tree, &report), 1);
-	assert_string_equal(strbuf_str(&report), "only in the ledger: D /img\n");
-	strbuf_done(&report);
-}
-
 static void whiteouts_by_attribute_count_in_a_directory_marked_for_them(void **state)
 {
 	struct tree_world *tw = *state;
@@ -526,8 +508,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(counts_are_those_of_the_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(nodes_are_found_by_inode_and_path, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_mark_can_ask_to_look_twice, setup, teardown),
-		cmocka_unit_test_setup_teardown(verifying_finds_what_no_event_told, setup,
-						teardown),
 		cmocka_unit_test_setup_teardown(
 			whiteouts_by_attribute_count_in_a_directory_marked_for_them, setup,
 			teardown),

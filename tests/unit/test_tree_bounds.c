@@ -232,14 +232,14 @@ static void names_nest_thousands_deep(void **state)
 	tree_mark(tw->tree, st.st_ino, NULL, 0);
 	settle(tw);
 	assert_int_equal(counts_of(tw).added, depth + 1);
-	assert_int_equal(tree_verify(tw->tree, NULL), 0);
+	assert_exact(tw);
 
 	/* All of it moves. */
 	forget_changes(tw);
 	assert_int_equal(rename(upper(tw, "dir"), upper(tw, "b")), 0);
 	mark(tw, "");
 	settle(tw);
-	assert_int_equal(tree_verify(tw->tree, NULL), 0);
+	assert_exact(tw);
 	assert_int_equal(tw->changes_len, depth + 1);
 	assert_true(tw->changes[depth].bits & TREE_CHANGE_RENAMED);
 	setrlimit(RLIMIT_NOFILE, &usual);

@@ -176,8 +176,8 @@ static void take_container(struct ledger_container *c, void *arg)
 	*(struct ledger_container **)arg = c;
 }
 
-struct ledger_container *api_settled_container(struct http_request *request, const struct api *api,
-					       size_t leaf_len)
+struct ledger_container *api_container(struct http_request *request, const struct api *api,
+				       size_t leaf_len)
 {
 	const char *start = http_path(request) + strlen(CONTAINERS_PREFIX);
 	auto_free char *reference = strndup(start, strlen(start) - leaf_len);
@@ -194,6 +194,16 @@ struct ledger_container *api_settled_container(struct http_request *request, con
 		http_reply_error(request, n ? 409 : 404, "%s", strbuf_str(&error));
 		return NULL;
 	}
+	return c;
+}
+
+struct ledger_container *api_settled_container(struct http_request *request, const struct api *api,
+					       size_t leaf_len)
+{
+	struct ledger_container *c = api_container(request, api, leaf_len);
+
+	if (!c)
+		return NULL;
 	if (!engine_settle_container(api->engine, c, SETTLE_SLICE_MS) &&
 	    http_age_ns(request) < SETTLE_FILES_NS) {
 		http_wait(request);
@@ -227,6 +237,7 @@ static const struct route {
 	{"/api/v1/containers", NULL, false, true, get_containers},
 	{CONTAINERS_PREFIX, "/files", false, true, api_files},
 	{CONTAINERS_PREFIX, "/diff", false, true, api_diff},
+	{CONTAINERS_PREFIX, "/verify", false, true, api_verify},
 	{"/api/v1/events", NULL, false, true, get_events},
 	{"/-/reload", NULL, true, true, post_reload},
 };

@@ -6,6 +6,8 @@
  *	on the unix socket  GET /api/v1/status, /api/v1/containers[?all=1],
  *	                    /api/v1/containers/REF/files[?all=1&no_runtime=1],
  *	                    /api/v1/containers/REF/diff[?no_runtime=1], /api/v1/events?…
+ *	                    /api/v1/containers/REF/verify[?since=…] (driftwatch.verify/1, or
+ *	                    202 with what to ask again)
  *	                    POST /-/reload
  *
  * No answer holds up the loop: a container whose layer is still being read makes the
@@ -46,6 +48,11 @@ struct ledger_container *api_settled_container(struct http_request *request, con
 					       size_t leaf_len);
 void api_files(struct http_request *request, struct api *api);
 void api_diff(struct http_request *request, struct api *api);
+void api_verify(struct http_request *request, struct api *api);
+
+/* The container in "/api/v1/containers/REF/LEAF" as it is; NULL when it has answered. */
+struct ledger_container *api_container(struct http_request *request, const struct api *api,
+				       size_t leaf_len);
 
 /* Answers with a whole JSON document; takes over @object, NULL is out of memory. */
 void api_reply_json(struct http_request *request, json_t *object);

@@ -93,6 +93,9 @@ const struct config_setting config_settings[] = {
 	 "Series of containers in one scrape (200000)"},
 	{"dead-retention", CONFIG_DURATION, AT(dead_retention_ns), NS_PER_SEC, 366 * DAY_NS, NULL,
 	 true, NULL, "DURATION", "Keep removed containers this long (5m)"},
+	{"verify-interval", CONFIG_DURATION, AT(verify_interval_ns), 0, 366 * DAY_NS, NULL, true,
+	 NULL, "DURATION",
+	 "Compare each ledger with its layer this often, in the background; 0: never (1h)"},
 	{"duration", CONFIG_DURATION, AT(duration_ns), 1, 3660 * DAY_NS, NULL, false, NULL,
 	 "DURATION", "Stop after this long"},
 	{"pin-dir", CONFIG_TEXT, AT(pin_dir), 0, 0, is_absolute, false, "an absolute path", "DIR",
@@ -153,6 +156,7 @@ static int set_defaults(struct config *c)
 		.max_compare_bytes = 64 << 20,
 		.max_series = 200000,
 		.dead_retention_ns = 300 * NS_PER_SEC,
+		.verify_interval_ns = 3600 * NS_PER_SEC,
 	};
 	return c->state_dir && c->tier ? 0 : -ENOMEM;
 }

@@ -47,7 +47,8 @@ struct config {
 	uint64_t ring_bytes;  /* 0: likewise */
 	uint64_t max_series;
 	uint64_t dead_retention_ns;
-	uint64_t duration_ns; /* 0: until stopped */
+	uint64_t verify_interval_ns; /* 0: never */
+	uint64_t duration_ns;	     /* 0: until stopped */
 	bool no_pin;
 	bool keep_pins;
 };

@@ -43,6 +43,7 @@ struct engine_options daemon_engine_options(const struct agent *a)
 		.max_files = c->max_files,
 		.max_files_total = c->max_files_total,
 		.max_compare_bytes = c->max_compare_bytes,
+		.verify_interval_ns = c->verify_interval_ns,
 		.state_dir = c->state_dir,
 	};
 

@@ -191,6 +191,7 @@ void engine_reconfigure(struct engine *e, const struct engine_options *options)
 	e->options.max_files = options->max_files;
 	e->options.max_compare_bytes = options->max_compare_bytes;
 	e->options.max_files_total = options->max_files_total;
+	e->options.verify_interval_ns = options->verify_interval_ns;
 	set_defaults(&e->options);
 	e->files.max = e->options.max_files_total;
 }

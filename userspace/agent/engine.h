@@ -14,6 +14,7 @@
 #include "base/strbuf.h"
 #include "container/registry.h"
 #include "kernel/probe.h"
+#include "ledger/audit.h"
 #include "ledger/event.h"
 #include "ledger/ledger.h"
 
@@ -23,13 +24,14 @@ struct engine_options {
 	struct probe_options probe;
 	bool no_probe; /* layers are scanned, nothing is watched: no privileges beyond reading */
 	struct registry_options registry;
-	bool no_discovery;	    /* only containers given to engine_add_own (driftwatch run) */
-	uint64_t dead_retention_ns; /* how long removed containers stay; 0: 5 minutes */
-	uint64_t max_files;	    /* per container; 0: 200000 */
-	uint64_t max_files_total;   /* of all containers; 0: 500000 */
-	uint64_t max_compare_bytes; /* 0: 64 MiB */
-	uint64_t coalesce_ns;	    /* wait after the first record before handling; 0: 5 ms */
-	const char *state_dir;	    /* ledger saved here; NULL: not at all */
+	bool no_discovery;	     /* only containers given to engine_add_own (driftwatch run) */
+	uint64_t dead_retention_ns;  /* how long removed containers stay; 0: 5 minutes */
+	uint64_t max_files;	     /* per container; 0: 200000 */
+	uint64_t max_files_total;    /* of all containers; 0: 500000 */
+	uint64_t max_compare_bytes;  /* 0: 64 MiB */
+	uint64_t coalesce_ns;	     /* wait after the first record before handling; 0: 5 ms */
+	uint64_t verify_interval_ns; /* between two self-audits of a container; 0: none */
+	const char *state_dir;	     /* ledger saved here; NULL: not at all */
 };
 
 /*
@@ -80,6 +82,15 @@ void engine_unsubscribe(struct engine *e, int subscription);
 
 /* A container the caller made (driftwatch run): registered before it runs. 0 or -errno. */
 int engine_add_own(struct engine *e, const struct container *meta, struct ledger_container **ret);
+
+/*
+ * Compare the ledger of @c with its layer, by a verification that begins no sooner than
+ * @since_ns (monotonic). NULL: it is not over, ask again after a step; else its result,
+ * valid until the next step. What was wrong is counted, logged and read again.
+ * @ret_lines (may be NULL): compared so far.
+ */
+const struct audit_result *engine_verify(struct engine *e, struct ledger_container *c,
+					 uint64_t since_ns, uint64_t *ret_lines);
 
 /* Apply new limits and retention (SIGHUP). */
 void engine_reconfigure(struct engine *e, const struct engine_options *options);

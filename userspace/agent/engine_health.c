@@ -132,5 +132,6 @@ void engine_housekeeping(struct engine *e, uint64_t now_ns)
 	engine_expire(e, now_ns);
 	forget_old(e);
 	sweep_writers(e);
+	engine_audit_plan(e);
 	engine_state_save(e, false);
 }

@@ -17,6 +17,7 @@
  *	engine_runtime.c    what the runtime made, not the workload
  *	engine_loss.c       loss found, counted, marked and healed
  *	engine_health.c     housekeeping, once a second
+ *	engine_audit.c      ledgers compared with their layers, asked for or by the clock
  *	engine_state.c      saved for the next agent
  *
  * A flush: records are drained into a queue, dirty marks go to the trees, the trees
@@ -75,8 +76,12 @@ struct track {
 	bool is_own;
 	bool labels_due; /* entries made by the runtime are to be labelled anew */
 	bool first_scan_done;
-	bool is_scanned; /* lists are as of scans, for want of complete events */
-	uint64_t told_ns; /* monotonic; of the first scan's progress, 0: not yet */
+	bool is_scanned;	      /* lists are as of scans, for want of complete events */
+	uint64_t told_ns;	      /* monotonic; of the first scan's progress, 0: not yet */
+	bool audit_wanted;	      /* somebody waits for a verification */
+	uint64_t audit_due_ns;	      /* monotonic; of the next by the clock; 0: none */
+	uint64_t audit_began_ns;      /* monotonic; of the last that is over */
+	struct audit_result *audited; /* its result; NULL: none yet */
 };
 
 /* One queued record, with its paths. */
@@ -191,12 +196,20 @@ struct engine {
 	size_t still_reading;	    /* containers whose first scan is not over */
 	struct engine_stats stats;
 	struct engine_state *state; /* NULL: nothing is saved */
+
+	struct audit *audit; /* the one that is running, of .auditing; NULL: none */
+	struct track *auditing;
+	uint64_t audit_began_ns, audit_step_ns; /* monotonic; the latter: its next step */
 };
 
 /* engine.c */
 void engine_arm_probe(struct engine *e, bool on); /* in or out of the epoll set */
 void engine_emit(struct engine *e, struct event *event);
 bool engine_has_raw_subscriber(const struct engine *e);
+
+/* engine_step.c */
+/* What happened until now becomes marks. */
+void engine_flush_now(struct engine *e, bool somebody_waits);
 
 /* engine_track.c */
 int engine_init_slots(struct engine *e, size_t slots);
@@ -278,5 +291,10 @@ void engine_request_rescan(struct track *t, enum loss_reason reason);
 void engine_report_loss(struct engine *e, struct track *t, enum loss_reason reason, uint64_t count);
 /* An answer is about to be given: what is known of losses by now is in the marks. */
 void engine_check_marks(struct track *t);
+
+/* engine_audit.c */
+void engine_audit_step(struct engine *e);
+void engine_audit_plan(struct engine *e); /* once a second: whose turn it is by the clock */
+void engine_audit_forget(struct engine *e, struct track *t);
 
 #endif /* ENGINE_INTERNAL_H */

@@ -29,6 +29,8 @@ int engine_timeout_ms(const struct engine *e)
 
 	if (e->flush_at_ns && e->flush_at_ns < due)
 		due = e->flush_at_ns;
+	if (e->audit_step_ns && e->audit_step_ns < due)
+		due = e->audit_step_ns;
 	ledger_foreach(e->ledger, next_due, &due);
 	ms = due <= now ? 0 : (due - now + NS_PER_MSEC - 1) / NS_PER_MSEC;
 	if (e->registry) {
@@ -88,7 +90,7 @@ static bool work_on_trees(struct engine *e, uint64_t budget_ns)
 	return w.left;
 }
 
-static void flush(struct engine *e, bool somebody_waits)
+void engine_flush_now(struct engine *e, bool somebody_waits)
 {
 	e->flush_at_ns = 0;
 	if (e->probe) {
@@ -149,9 +151,10 @@ int engine_step(struct engine *e)
 	if (e->registry && registry_timeout_ms(e->registry) == 0)
 		registry_tick(e->registry);
 	if (e->flush_at_ns && now >= e->flush_at_ns)
-		flush(e, false);
+		engine_flush_now(e, false);
 	work_on_trees(e, ENGINE_WORK_NS);
 	engine_flush_events(e);
+	engine_audit_step(e);
 	if (now >= e->housekeeping_ns)
 		engine_housekeeping(e, now);
 	check_ready(e);
@@ -180,7 +183,7 @@ static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
 		uint64_t now;
 
 		note_readable(e);
-		flush(e, true); /* no coalescing */
+		engine_flush_now(e, true); /* no coalescing */
 		work_on_trees(e, ENGINE_WORK_NS);
 		engine_flush_events(e);
 		if (is_settled(e, c))

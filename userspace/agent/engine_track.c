@@ -284,6 +284,7 @@ static void untrack(struct engine *e, struct track *t)
 		return;
 	engine_refresh_counters(e, c);
 	engine_fold_files(e);
+	engine_audit_forget(e, t);
 	c->removed_wall_ns = clock_wall_ns();
 	c->meta->state = CONTAINER_REMOVED;
 	engine_flush_events(e);
@@ -297,6 +298,7 @@ static void untrack(struct engine *e, struct track *t)
 void engine_forget(struct engine *e, struct track *t)
 {
 	engine_flush_events(e); /* queued changes point at the track */
+	engine_audit_forget(e, t);
 	engine_detach(e, t);
 	engine_forget_counts(e, t);
 	give_slot_back(e, t);

@@ -90,6 +90,7 @@ int command_tail(struct global_options *options, int argc, char **argv);
 int command_ps(struct global_options *options, int argc, char **argv);
 int command_files(struct global_options *options, int argc, char **argv);
 int command_diff(struct global_options *options, int argc, char **argv);
+int command_verify(struct global_options *options, int argc, char **argv);
 int command_metrics(struct global_options *options, int argc, char **argv);
 int command_doctor(struct global_options *options, int argc, char **argv);
 int command_run(struct global_options *options, int argc, char **argv);

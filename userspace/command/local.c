@@ -183,6 +183,21 @@ int local_metrics(struct engine *engine, struct strbuf *out)
 	return err ? command_fail(err, "cannot compose the metrics") : EXIT_CODE_OK;
 }
 
+int local_verify(struct engine *engine, struct ledger_container *c, json_t **ret)
+{
+	uint64_t since_ns = clock_mono_ns();
+	const struct audit_result *result;
+	int err;
+
+	while (!(result = engine_verify(engine, c, since_ns, NULL))) {
+		err = step(engine, SETTLE_SLICE_MS);
+		if (err)
+			return command_fail(err, "cannot read the layers");
+	}
+	*ret = view_verify(c, result);
+	return *ret ? EXIT_CODE_OK : command_fail(-ENOMEM, "cannot compose the answer");
+}
+
 struct follower {
 	struct filter filter;
 	const struct ledger *ledger;

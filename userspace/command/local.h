@@ -21,8 +21,9 @@ int local_wait_ready(const struct global_options *options, struct engine *engine
 int local_resolve(const struct global_options *options, struct engine *engine,
 		  const char *reference, struct ledger_container **ret);
 
-/* As session_metrics() and session_events(). */
+/* As session_metrics(), session_verify() and session_events(). */
 int local_metrics(struct engine *engine, struct strbuf *out);
+int local_verify(struct engine *engine, struct ledger_container *c, json_t **ret);
 int local_events(struct engine *engine, const struct session_events *query, int stop_fd,
 		 int (*fn)(const char *line, size_t len, void *arg), void *arg);
 

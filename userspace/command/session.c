@@ -99,7 +99,7 @@ static int ask(const struct session *s, const char *target, struct strbuf *body,
 		return command_fail(status, "cannot ask the agent at %s", s->options.socket);
 	if (strbuf_failed(body))
 		return command_fail(-ENOMEM, "cannot hold the agent's answer");
-	return status == 200 ? EXIT_CODE_OK : explain_status(status, body);
+	return status == 200 || status == 202 ? EXIT_CODE_OK : explain_status(status, body);
 }
 
 static int ask_json(const struct session *s, const struct strbuf *target, json_t **ret)
@@ -220,6 +220,47 @@ int session_diff(struct session *s, const char *reference, bool no_runtime, stru
 		add_parameter(&target, "no_runtime", "1");
 	*ret_complete = true;
 	return ask(s, strbuf_str(&target), out, ret_complete);
+}
+
+/* The agent answers 202 after a while: what is pending is asked for again. */
+static int ask_verify(struct session *s, const char *reference, json_t **ret)
+{
+	auto_free char *since = NULL;
+	json_t *answer = NULL;
+
+	for (;;) {
+		auto_strbuf struct strbuf target = STRBUF_INIT;
+		int code;
+
+		add_container_target(&target, reference, "verify");
+		if (since)
+			add_parameter(&target, "since", since);
+		code = ask_json(s, &target, &answer);
+		if (code != EXIT_CODE_OK)
+			return code;
+		if (!json_is_true(json_object_get(answer, "pending")))
+			break;
+		log_info("verifying %s: %lld lines so far", reference,
+			 (long long)json_integer_value(json_object_get(answer, "lines")));
+		free(since);
+		since = strdup(json_string_value(json_object_get(answer, "since")) ?: "");
+		json_decref(answer);
+		if (!since)
+			return command_fail(-ENOMEM, "cannot ask the agent");
+	}
+	*ret = answer;
+	return EXIT_CODE_OK;
+}
+
+int session_verify(struct session *s, const char *reference, json_t **ret)
+{
+	struct ledger_container *c;
+	int code;
+
+	if (!s->engine)
+		return ask_verify(s, reference, ret);
+	code = local_resolve(&s->options, s->engine, reference, &c);
+	return code == EXIT_CODE_OK ? local_verify(s->engine, c, ret) : code;
 }
 
 int session_metrics(struct session *s, struct strbuf *out)

@@ -46,6 +46,9 @@ int session_files(struct session *s, const char *reference,
 int session_diff(struct session *s, const char *reference, bool no_runtime, struct strbuf *out,
 		 bool *ret_complete);
 
+/* driftwatch.verify/1 of one container; tells on stderr how far it is when that takes long. */
+int session_verify(struct session *s, const char *reference, json_t **ret);
+
 /* One scrape, text 0.0.4. */
 int session_metrics(struct session *s, struct strbuf *out);
 

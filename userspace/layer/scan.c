@@ -19,9 +19,9 @@
 #include "base/file.h"
 #include "layer/beneath.h"
 #include "layer/compare.h"
+#include "layer/judge.h"
 
-#define NO_PARENT	 SIZE_MAX
-#define CAPABILITY_BYTES 64
+#define NO_PARENT SIZE_MAX
 
 /* A directory of the upper layer. */
 struct scan_dir {
@@ -33,16 +33,15 @@ struct scan_dir {
 
 struct scan {
 	int rootfd;
-	bool user_xattr, is_whole;
 	struct scan_dir *dirs;
 	size_t len, size;
 	layer_scan_fn fn;
 	void *arg;
+	char implied; /* letter of lines that only what lies beneath asks for */
 
 	/* of the directory being read */
 	size_t at;
-	int fd;
-	unsigned marks;
+	struct layer_upper_dir upper;
 	struct strbuf path;
 	void *names; /* tsearch tree of what an opaque directory holds */
 };
@@ -109,37 +108,6 @@ static int set_path(struct scan *s, const char *name)
 	return strbuf_failed(&s->path) ? -ENOMEM : 0;
 }
 
-static int capability_differs(struct scan *s, struct layer_dir *lower, const char *name)
-{
-	char a[CAPABILITY_BYTES], b[CAPABILITY_BYTES];
-	int n, m;
-
-	n = layer_read_capability(s->fd, name, a, sizeof(a));
-	m = n < 0 ? 0 : layer_dir_capability(lower, name, b, sizeof(b));
-	if (n < 0 || m < 0)
-		return n < 0 ? n : m;
-	return n != m || memcmp(a, b, (size_t)n) != 0;
-}
-
-/* 'A', 'C', 'D', ' ' or -errno. */
-static int judge(struct scan *s, const char *name, const struct stat *st,
-		 const struct layer_entry *lower)
-{
-	int differs;
-
-	if ((!s->is_whole && layer_is_whiteout(st)) ||
-	    ((s->marks & LAYER_XWHITEOUTS) && layer_is_xwhiteout(s->fd, name, st, s->user_xattr)))
-		return lower ? 'D' : ' ';
-	if (!lower)
-		return 'A';
-	if (layer_stat_differs(st, &lower->st))
-		return 'C';
-	differs = capability_differs(s, s->dirs[s->at].lower, name);
-	if (differs < 0)
-		return differs;
-	return differs ? 'C' : ' ';
-}
-
 static int descend(struct scan *s, const char *name, const struct layer_entry *lower, bool listed)
 {
 	struct layer_dir *below = NULL;
@@ -152,13 +120,20 @@ static int descend(struct scan *s, const char *name, const struct layer_entry *l
 	return add_dir(s, strbuf_str(&s->path), below, listed);
 }
 
+static int tell_progress(struct scan *s)
+{
+	if (s->implied == 'C')
+		return 0;
+	return s->fn(' ', strbuf_str(&s->path), s->path.len, s->arg);
+}
+
 static int scan_entry(struct scan *s, const char *name)
 {
 	struct layer_entry entry, *lower = NULL;
 	struct stat st;
 	int verdict, err;
 
-	if (fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(s->upper.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (s->dirs[s->at].lower) {
 		err = layer_dir_lookup(s->dirs[s->at].lower, name, &entry);
@@ -168,7 +143,7 @@ static int scan_entry(struct scan *s, const char *name)
 	}
 
 	err = set_path(s, name);
-	verdict = err ? err : judge(s, name, &st, lower);
+	verdict = err ? err : layer_judge(&s->upper, name, &st, lower);
 	if (verdict < 0)
 		return verdict == -ENOENT ? 0 : verdict;
 	if (S_ISDIR(st.st_mode)) {
@@ -176,7 +151,9 @@ static int scan_entry(struct scan *s, const char *name)
 		if (err)
 			return err;
 	}
-	return verdict == ' ' ? 0 : emit(s, (char)verdict);
+	if (verdict != ' ')
+		return emit(s, (char)verdict);
+	return S_ISDIR(st.st_mode) ? tell_progress(s) : 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -238,23 +215,25 @@ static int scan_dir(struct scan *s, size_t at)
 	const char *path = s->dirs[at].path;
 	auto_closedir DIR *d = NULL;
 	size_t parent = s->dirs[at].parent;
-	int err;
+	int fd, err;
 
 	s->at = at;
-	s->fd = beneath_open(s->rootfd, *path ? path + 1 : "", O_RDONLY | O_DIRECTORY);
-	if (s->fd < 0) /* gone or replaced while we were elsewhere */
-		return s->fd == -ENOENT || s->fd == -ENOTDIR || s->fd == -ELOOP ? 0 : s->fd;
-	d = fdopendir(s->fd);
+	fd = beneath_open(s->rootfd, *path ? path + 1 : "", O_RDONLY | O_DIRECTORY);
+	if (fd < 0) /* gone or replaced while we were elsewhere */
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? 0 : fd;
+	d = fdopendir(fd);
 	if (!d) {
-		close(s->fd);
+		close(fd);
 		return -ENOMEM;
 	}
 
 	/* Beneath an opaque directory nothing is merged, whether marked again or not. */
-	s->marks = s->is_whole ? 0 : layer_dir_marks(s->fd, s->user_xattr);
-	s->dirs[at].is_opaque =
-		s->dirs[at].lower && (s->is_whole || (at && (s->marks & LAYER_OPAQUE)) ||
-				      (parent != NO_PARENT && s->dirs[parent].is_opaque));
+	s->upper.fd = fd;
+	s->upper.lower = s->dirs[at].lower;
+	s->upper.marks = s->upper.is_whole ? 0 : layer_dir_marks(fd, s->upper.user_xattr);
+	s->dirs[at].is_opaque = s->dirs[at].lower &&
+				(s->upper.is_whole || (at && (s->upper.marks & LAYER_OPAQUE)) ||
+				 (parent != NO_PARENT && s->dirs[parent].is_opaque));
 	err = scan_names(s, d);
 	tdestroy(s->names, free);
 	s->names = NULL;
@@ -269,17 +248,15 @@ static int emit_implied(struct scan *s)
 	for (i = 1; i < s->len; i++) {
 		if (!s->dirs[i].has_lines || s->dirs[i].has_own_line)
 			continue;
-		err = s->fn('C', s->dirs[i].path, strlen(s->dirs[i].path), s->arg);
+		err = s->fn(s->implied, s->dirs[i].path, strlen(s->dirs[i].path), s->arg);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-int layer_scan(const char *host_root, const char *upper, struct layer_stack *stack,
-	       layer_scan_fn fn, void *arg)
+static int scan(struct scan *s, const char *host_root, const char *upper, struct layer_stack *stack)
 {
-	auto_release(scan_done) struct scan s = {.rootfd = -1, .fn = fn, .arg = arg};
 	auto_free char *path = file_join(host_root, upper);
 	size_t at;
 	int err;
@@ -288,14 +265,32 @@ int layer_scan(const char *host_root, const char *upper, struct layer_stack *sta
 		return -ENOMEM;
 	if (layer_stack_is_whole(stack) && !layer_dir_has_layers(layer_stack_root(stack)))
 		return -EOPNOTSUPP;
-	s.rootfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s.rootfd < 0)
+	s->rootfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->rootfd < 0)
 		return -errno;
-	s.user_xattr = layer_uses_user_xattr(s.rootfd);
-	s.is_whole = layer_stack_is_whole(stack);
+	s->upper.user_xattr = layer_uses_user_xattr(s->rootfd);
+	s->upper.is_whole = layer_stack_is_whole(stack);
 
-	err = add_dir(&s, "", layer_dir_get(layer_stack_root(stack)), false);
-	for (at = 0; at < s.len && !err; at++)
-		err = scan_dir(&s, at);
-	return err ? err : emit_implied(&s);
+	err = add_dir(s, "", layer_dir_get(layer_stack_root(stack)), false);
+	for (at = 0; at < s->len && !err; at++)
+		err = scan_dir(s, at);
+	return err ? err : emit_implied(s);
+}
+
+int layer_scan(const char *host_root, const char *upper, struct layer_stack *stack,
+	       layer_scan_fn fn, void *arg)
+{
+	auto_release(scan_done) struct scan s = {
+		.rootfd = -1, .fn = fn, .arg = arg, .implied = 'C'};
+
+	return scan(&s, host_root, upper, stack);
+}
+
+int layer_scan_telling(const char *host_root, const char *upper, struct layer_stack *stack,
+		       layer_scan_fn fn, void *arg)
+{
+	auto_release(scan_done) struct scan s = {
+		.rootfd = -1, .fn = fn, .arg = arg, .implied = LAYER_SCAN_IMPLIED};
+
+	return scan(&s, host_root, upper, stack);
 }

@@ -21,4 +21,13 @@ typedef int (*layer_scan_fn)(char verdict, const char *path, size_t len, void *a
 int layer_scan(const char *host_root, const char *upper, struct layer_stack *stack,
 	       layer_scan_fn fn, void *arg);
 
+/*
+ * The same, with LAYER_SCAN_IMPLIED for the C of directories that are listed only for what
+ * lies beneath them, and a call with ' ' for each directory found without a line of its
+ * own: a walk that finds nothing for long can be stopped too.
+ */
+#define LAYER_SCAN_IMPLIED 'c'
+int layer_scan_telling(const char *host_root, const char *upper, struct layer_stack *stack,
+		       layer_scan_fn fn, void *arg);
+
 #endif /* LAYER_SCAN_H */

@@ -126,6 +126,11 @@ struct layer_stack *layer_stack_close(struct layer_stack *s)
 	return NULL;
 }
 
+void layer_stack_forget(struct layer_stack *s)
+{
+	lookup_memory_forget(s->memory);
+}
+
 struct layer_dir *layer_stack_root(struct layer_stack *s)
 {
 	return s->root;

@@ -79,6 +79,12 @@ int layer_dir_open_entry(struct layer_dir *dir, const char *name);
  */
 void layer_stack_idle(struct layer_stack *s);
 
+/*
+ * Forget all answers: somebody changed a lower layer after all. Which layers contribute
+ * to a directory that is referenced stays as it was found.
+ */
+void layer_stack_forget(struct layer_stack *s);
+
 /* Numbers for tests and metrics: look-ups that reached the disk since open. */
 uint64_t layer_stack_disk_lookups(const struct layer_stack *s);
 

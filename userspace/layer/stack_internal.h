@@ -79,5 +79,6 @@ int stack_part_lookup(struct layer_dir *dir, size_t part, const char *name, stru
 
 struct lookup_memory *lookup_memory_new(void);
 struct lookup_memory *lookup_memory_free(struct lookup_memory *m);
+void lookup_memory_forget(struct lookup_memory *m);
 
 #endif /* LAYER_STACK_INTERNAL_H */

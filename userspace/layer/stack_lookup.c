@@ -51,14 +51,23 @@ struct lookup_memory *lookup_memory_new(void)
 	return m;
 }
 
-struct lookup_memory *lookup_memory_free(struct lookup_memory *m)
+void lookup_memory_forget(struct lookup_memory *m)
 {
 	size_t i;
 
-	for (i = 0; m && m->slots && i < m->size; i++)
+	for (i = 0; m->slots && i < m->size; i++) {
 		free(m->slots[i]);
-	if (m)
-		free(m->slots);
+		m->slots[i] = NULL;
+	}
+	m->used = 0;
+}
+
+struct lookup_memory *lookup_memory_free(struct lookup_memory *m)
+{
+	if (!m)
+		return NULL;
+	lookup_memory_forget(m);
+	free(m->slots);
 	free(m);
 	return NULL;
 }

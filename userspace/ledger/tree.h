@@ -130,11 +130,20 @@ uint64_t tree_root_ino(const struct tree *t);
  */
 void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, unsigned again_ms);
 
-/* Queue a re-read of everything beneath the root, or of one directory node. */
+/* Queue a re-read of everything beneath the root. */
 void tree_rescan(struct tree *t);
 
 /* Names were left out, and many nodes have gone since: tree_work() plans a rescan. */
 bool tree_could_list_more(const struct tree *t);
+
+/* Queue a look at one path, its directory included: for names that are not known yet. */
+void tree_reread(struct tree *t, const char *path, size_t len);
+
+/*
+ * The same for a path that was found to be wrong: it is watched anew, and what is
+ * remembered of the lower layers is forgotten.
+ */
+void tree_distrust(struct tree *t, const char *path, size_t len);
 
 /*
  * Work on the queue for at most @budget_ns (0: until it is empty or only delayed
@@ -226,11 +235,5 @@ struct tree_counts {
 	uint64_t dir_reads, lstats, rescans, stales; /* work done, for tests and metrics */
 };
 void tree_counts(const struct tree *t, struct tree_counts *ret);
-
-/*
- * Test aid and self-audit: compare with a scan made from scratch by other code
- * (layer_scan). Returns the number of differing lines, or -errno; the first few in @report.
- */
-int tree_verify(struct tree *t, struct strbuf *report);
 
 #endif /* LEDGER_TREE_H */

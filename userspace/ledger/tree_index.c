@@ -145,6 +145,21 @@ static void unwatch(struct tree *t, struct tree_node *first)
 	first->slot = -1;
 }
 
+void index_rewatch(struct tree *t, struct tree_node *n)
+{
+	struct tree_node *first = n->flags & NODE_INDEXED ? index_find(t, n->st.ino) : NULL;
+	struct tree_node *s;
+
+	if (!first || first->slot < 0)
+		return;
+	unwatch(t, first);
+	for (s = first; s; s = s->same_next) {
+		t->optional_watches -= !!(s->flags & NODE_OPTIONAL);
+		s->flags &= (uint16_t)~NODE_OPTIONAL;
+	}
+	watch(t, first, n);
+}
+
 static void take_first_out(struct tree *t, struct tree_node *n)
 {
 	struct tree_shard *s = shard_of(t, n->st.ino);

@@ -19,7 +19,7 @@
  *	tree_depth.c	touched or tampered: comparing contents
  *	tree_count.c	totals and which directories have lines beneath them
  *	tree_print.c	the lines
- *	tree_audit.c	the lines against an independent scan
+ *	tree_reread.c	looking again without having been told to
  *	tree_info.c	what others see of a node
  *
  * No recursion anywhere: a container nests as deep as it likes.
@@ -52,6 +52,8 @@ int index_add(struct tree *t, struct tree_node *n);
 void index_remove(struct tree *t, struct tree_node *n);
 /* Try again to watch an inode for which there was no room. */
 void index_watch(struct tree *t, struct tree_node *n);
+/* Watch its inode anew: the watch it has may not be there any more. */
+void index_rewatch(struct tree *t, struct tree_node *n);
 /* The first of the nodes of @ino, the others follow by .same_next. NULL: there is none. */
 struct tree_node *index_find(const struct tree *t, uint64_t ino);
 void index_unwatch_all(struct tree *t);

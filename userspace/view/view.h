@@ -15,6 +15,7 @@
 
 #include "base/strbuf.h"
 #include "kernel/probe.h"
+#include "ledger/audit.h"
 #include "ledger/event.h"
 #include "ledger/ledger.h"
 
@@ -44,6 +45,12 @@ json_t *view_files(const struct ledger *l, const struct ledger_container *c,
 
 /* "A /path" NUL-terminated each, sorted by path bytes, raw. 0 or -ENOMEM. */
 int view_diff(const struct ledger_container *c, bool no_runtime, struct strbuf *out);
+
+/*
+ * {"schema":"driftwatch.verify/1","containers":[…]}: what a verification of @c found. A
+ * list of one, to which others can be added.
+ */
+json_t *view_verify(const struct ledger_container *c, const struct audit_result *result);
 
 /* One event, schema driftwatch.event/1 (without a newline when dumped compactly). */
 json_t *view_event(const struct event *event, const char *node);

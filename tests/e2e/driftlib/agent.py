@@ -11,7 +11,7 @@ from . import process
 from .docker import UnixConnection, path_of
 from .metrics import Metrics
 from .process import Daemon
-from .suite import Failure, eventually
+from .suite import Failure, check_equal, eventually
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 PROGRAM = os.environ.get("DRIFTWATCH", os.path.join(ROOT, "build", "driftwatch"))
@@ -20,7 +20,7 @@ PROGRAM = os.environ.get("DRIFTWATCH", os.path.join(ROOT, "build", "driftwatch")
 class Agent:
     """An agent with its own socket, port and state; stopped with the suite."""
 
-    def __init__(self, suite, *options, name="agent", start=True):
+    def __init__(self, suite, *options, name="agent", start=True, expect_mismatches=False):
         self.dir = suite.dir(name)
         self.socket = os.path.join(self.dir, "a.sock")
         self.state_dir = os.path.join(self.dir, "state")
@@ -28,6 +28,8 @@ class Agent:
         self.options = list(options)
         self.daemon = None
         suite.defer(self.close)
+        if not expect_mismatches:
+            suite.at_end("no_ledger_of_the_suite_was_wrong", self.check_ledgers)
         if start:
             self.start()
 
@@ -59,6 +61,16 @@ class Agent:
     def kill(self):
         """SIGKILL, as the kernel's memory killer would."""
         self.daemon.stop(signal.SIGKILL)
+
+    def check_ledgers(self):
+        """After a verification of all containers: no ledger was ever found to be wrong."""
+        if not self.daemon or not self.daemon.running():
+            return
+        done = self.client("verify", timeout=120)
+        found = done.stdout.decode(errors="replace").strip()
+        check_equal(done.returncode, 0, f"exit of verify: {found[-600:]}"
+                    f"{done.stderr.decode(errors='replace')[-300:]}")
+        check_equal(self.metrics().value("driftwatch_ledger_mismatch_total"), 0, "mismatches")
 
     def close(self):
         if not self.daemon:

@@ -97,6 +97,7 @@ class Suite:
         self.name = os.path.basename(file).removeprefix("test_").removesuffix(".py")
         self.tests = []
         self.cleanups = []
+        self.last_checks = {}
         base = os.environ.get("TMPDIR", "/tmp")
         self.tmp = tempfile.mkdtemp(prefix=f"dw-{self.name[:10]}.", dir=base)
         self.owner = os.getpid()
@@ -111,6 +112,10 @@ class Suite:
     def defer(self, function, *args):
         """Call function at the end, last come first served."""
         self.cleanups.append((function, args))
+
+    def at_end(self, name, check_):
+        """A test of this name, made of one check or several, after all others."""
+        self.last_checks.setdefault(name, []).append(check_)
 
     def dir(self, *parts):
         path = os.path.join(self.tmp, *parts)
@@ -173,6 +178,8 @@ class Suite:
 
         for test in self.chosen():
             self.report(test.__name__, run, test)
+        for name, checks in self.last_checks.items():
+            self.report(name, lambda checks=checks: [one() for one in checks])
         self.close()
 
 

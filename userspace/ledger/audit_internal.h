@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * audit_internal.h - what the files of the audit share.
+ *
+ *	audit.c			its states, its result
+ *	audit_compare.c		lines of the layer against nodes, and nodes against lines
+ *	audit_suspect.c		what differed, until it is known why
+ *	audit_reader.c		the thread
+ */
+#ifndef LEDGER_AUDIT_INTERNAL_H
+#define LEDGER_AUDIT_INTERNAL_H
+
+#include "ledger/audit.h"
+#include "ledger/audit_reader.h"
+#include "ledger/tree_internal.h"
+
+#define SUSPECTS_MAX 65536 /* a layer in which more is in motion is not comparable */
+
+enum audit_state { AUDIT_WAITING, AUDIT_READING, AUDIT_SWEEPING, AUDIT_LOOKING, AUDIT_OVER };
+
+struct suspect {
+	struct audit_task task;	 /* .path is owned */
+	struct layer_look first; /* since .first_ns every look was the same */
+	enum tree_verdict first_ledger;
+	uint64_t first_ns; /* monotonic; 0: not found to differ yet */
+	uint64_t due_ns;   /* monotonic; of the next look */
+	bool is_at_work;   /* with the thread */
+};
+
+struct audit {
+	struct tree *tree;
+	enum audit_state state;
+	struct audit_options options; /* lowers and host_root: only until begun */
+	struct audit_reader *reader;
+	uint32_t number; /* nodes seen since have at least this in .seen */
+	bool is_live;	 /* the tree hears of every change; else it is told to look */
+	uint64_t began_ns, looking_ns;
+
+	char *block; /* of lines, from .at on */
+	size_t block_len, at;
+
+	char **dirs; /* to be swept: a stack of paths */
+	size_t dirs_len, dirs_size;
+
+	struct suspect **suspects;
+	size_t suspects_len, suspects_size;
+	struct audit_task **tasks; /* of the list the thread looks at */
+	size_t tasks_len;
+	bool is_looked; /* the thread is done, the tree may not know all yet */
+
+	struct audit_result result;
+};
+
+/* --- audit_compare.c */
+/* The tree's own line of a path; *ret_node may be NULL. */
+enum tree_verdict audit_ledger_verdict(const struct audit *a, const char *path,
+				       struct tree_node **ret_node);
+int audit_compare_step(struct audit *a, uint64_t until_ns); /* 0, 1: over, -errno */
+int audit_sweep_begin(struct audit *a);			    /* 0 or -ENOMEM */
+int audit_sweep_step(struct audit *a, uint64_t until_ns);   /* 0, 1: over, -ENOMEM */
+
+/* --- audit_suspect.c */
+int audit_suspect_add(struct audit *a, const char *path, size_t len); /* 0 or -ENOMEM */
+/* Milliseconds until there is more to do, -1: no suspect is left. */
+int audit_suspect_step(struct audit *a, bool is_sound);
+void audit_suspects_done(struct audit *a);
+
+#endif /* LEDGER_AUDIT_INTERNAL_H */
