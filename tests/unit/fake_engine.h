@@ -69,10 +69,9 @@ void engine_refresh_counters(struct engine *e, struct ledger_container *c)
 	e->refreshes++;
 }
 
-void engine_refresh_files(struct engine *e, struct ledger_container *c)
+void engine_fold_files(struct engine *e)
 {
 	(void)e;
-	(void)c;
 }
 
 const struct audit_result *engine_verify(struct engine *e, struct ledger_container *c,
