@@ -138,7 +138,11 @@ static inline struct engine *fake_engine_new(void)
 	e->ledger = ledger_new();
 	e->ready = true;
 	e->probe.sees = (1ull << PROBE_SEES_MAX) - 1;
-	e->probe.hook = (struct probe_hook){"tp_btf/x", "layer writes", false, -EPERM, NULL};
+	e->probe.hook = (struct probe_hook){
+		.name = "tp_btf/x",
+		.role = "layer writes",
+		.error = -EPERM,
+	};
 	e->registry = (struct registry){
 		.sources = {{.kind = "docker", .root = "/var/lib/docker", .found_by = "default"}},
 		.sources_len = 1,
