@@ -105,7 +105,7 @@ def check_random(env, name):
                      f"seed {seed}")
     check(env.agent.files(container.id)["as_of"], "no as_of")
     is_labelled = bool(env.agent.find(container.id)["limits"])
-    check_equal(is_labelled, name == "btrfs", "said to be as of a scan")
+    check_equal(is_labelled, KINDS[name]["kind"] == "btrfs", "said to be as of a scan")
     container.remove()
 
 

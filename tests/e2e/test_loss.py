@@ -23,8 +23,6 @@ from driftlib.suite import FULL, Suite, check, check_equal, equal_within, eventu
 
 PINS = f"/sys/fs/bpf/dw-loss-{os.getpid()}"
 SMALL = ["--ring-bytes", "4096", "--max-counted", "64", "--max-watched", "4096"]
-# struct dw_control: what comes before .lost_runs.
-LOST_RUNS_OFFSET = struct.calcsize("=II16IQQIIQQQ")
 suite = Suite(__file__)
 
 
@@ -146,14 +144,23 @@ def what_cannot_be_watched_is_scanned_and_marked_while_it_lasts(env):
     env.healed(wide, 15)
 
 
+def offset_in_control(control, member):
+    """Where the programs' own types say that it is."""
+    types = json.loads(process.checked(["bpftool", "-j", "btf", "dump", "map", "pinned", control,
+                                        "value"]))["types"]
+    members = next(t["members"] for t in types if t.get("name") == "dw_control")
+    return next(m["bits_offset"] for m in members if m["name"] == member) // 8
+
+
 def skip_a_run():
     """The kernel's count of runs that found no room, one higher."""
     control = [f"{PINS}/{d}/map_control" for d in os.listdir(PINS)][0]
     key = ["key", "0", "0", "0", "0"]
     shown = json.loads(process.checked(["bpftool", "-j", "map", "lookup", "pinned", control, *key]))
     value = bytearray(int(byte, 16) for byte in shown["value"])
-    lost, = struct.unpack_from("=Q", value, LOST_RUNS_OFFSET)
-    struct.pack_into("=Q", value, LOST_RUNS_OFFSET, lost + 1)
+    at = offset_in_control(control, "lost_runs")
+    lost, = struct.unpack_from("=Q", value, at)
+    struct.pack_into("=Q", value, at, lost + 1)
     process.checked(["bpftool", "map", "update", "pinned", control, *key, "value",
                      *[str(b) for b in value]])
 
