@@ -284,8 +284,7 @@ static void an_unknown_container_is_sighted_and_adopted(void **state)
 			 0);
 	assert_int_equal(probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER), 0);
 	if (tier_under_test != PROBE_TIER_FS) {
-		assert_int_equal(
-			probe_adopt_provisional(lab->probe, lab->overlay_dev, LAB_CONTAINER), 0);
+		assert_int_equal(probe_adopt_provisional(lab->probe, LAB_CONTAINER), 0);
 	} else {
 		probe_drain_files(lab->probe, sum_provisional, &f);
 		probe_add_counts(lab->probe, LAB_CONTAINER, DW_TARGET_LAYER, f.calls, f.bytes);

@@ -23,7 +23,7 @@ static void set_overlay(struct engine *e, struct track *t, uint32_t dev)
 	if (!dev)
 		return;
 	probe_set_overlay(e->probe, dev, t->c->slot);
-	probe_adopt_provisional(e->probe, dev, t->c->slot);
+	probe_adopt_provisional(e->probe, t->c->slot);
 }
 
 static void set_cgroups(struct engine *e, struct track *t, const uint64_t *ids, size_t len)

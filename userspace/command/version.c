@@ -8,24 +8,10 @@
 
 #include "base/version.h"
 
-static error_t parse_argument(int key, char *arg, struct argp_state *state)
-{
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = state->input;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "unexpected operand '%s'", arg);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 int command_version(struct global_options *options, int argc, char **argv)
 {
 	static const struct argp argp = {
-		.parser = parse_argument,
+		.parser = global_parse_no_operand,
 		.doc = "Print the version of driftwatch.\vFormats: text, json.",
 		.children = global_children,
 	};

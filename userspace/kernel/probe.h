@@ -231,10 +231,6 @@ typedef void (*probe_file_fn)(const struct dw_file_key *key, const struct dw_fil
 			      void *arg);
 int probe_foreach_file(const struct probe *p, probe_file_fn fn, void *arg);
 
-/* The aggregate of one file, merged. 0 or -ENOENT. */
-int probe_read_file(const struct probe *p, const struct dw_file_key *key,
-		    struct dw_file_stats *ret);
-
 /*
  * Move every aggregate out of the kernel exactly once: what @fn got is gone from
  * the kernel. Call it when probe_health.files_used passes half of files_size.
@@ -252,12 +248,13 @@ void probe_counts_epoch(const struct probe *p, uint64_t *ret_set, uint64_t *ret_
 int probe_read_execs(const struct probe *p, uint32_t overlay_dev, uint64_t ino, uint64_t *ret);
 
 /*
- * Writes counted before anybody knew whose they are, by the overlay super block
- * (vfs and syscall tiers) or the root of the writing task (fs tier: those stand in
- * the per-file aggregates with container 0). Call after probe_set_overlay: adds the
- * provisional totals of @overlay_dev to @c's counters and forgets them.
+ * Writes counted before anybody knew whose they are, by the upper root of the overlay
+ * (vfs and syscall tiers; super blocks' numbers are used again) or the root of the
+ * writing task (fs tier: those stand in the per-file aggregates with container 0). Call
+ * after probe_set_root: adds the provisional totals of @c's upper root to its counters
+ * and forgets them.
  */
-int probe_adopt_provisional(struct probe *p, uint32_t overlay_dev, dw_container_t c);
+int probe_adopt_provisional(struct probe *p, dw_container_t c);
 
 /* Add to a container's counters what was counted elsewhere (provisional files). */
 int probe_add_counts(struct probe *p, dw_container_t c, enum dw_target target, uint64_t calls,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * probe_btf.c - types from a file, for a kernel that has them and does not show them.
+ * probe_btf.c - what the kernel's types name; and types from a file, for a kernel that
+ * has them and does not show them.
  *
  * libbpf looks for the kernel's own types in fixed places. Where they are hidden there,
  * in a mount namespace of our own the file is put at the first of these places for as
@@ -27,6 +28,21 @@ bool kernel_shows_btf(void)
 
 	btf__free(btf);
 	return btf != NULL;
+}
+
+int btf_has_enumerator(const struct btf *btf, const char *type, const char *name)
+{
+	int id = btf__find_by_name_kind(btf, type, BTF_KIND_ENUM);
+	const struct btf_type *t;
+	unsigned i;
+
+	if (id < 0)
+		return -ENOENT;
+	t = btf__type_by_id(btf, (uint32_t)id);
+	for (i = 0; i < btf_vlen(t); i++)
+		if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off), name))
+			return 1;
+	return 0;
 }
 
 static int put_in_place(const void *types, size_t size)

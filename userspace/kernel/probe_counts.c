@@ -65,12 +65,11 @@ int probe_add_counts(struct probe *p, dw_container_t c, enum dw_target target, u
 	return 0;
 }
 
-int probe_adopt_provisional(struct probe *p, uint32_t overlay_dev, dw_container_t c)
+int probe_adopt_provisional(struct probe *p, dw_container_t c)
 {
 	struct dw_totals totals;
 	struct dw_inode upper;
 
-	(void)overlay_dev; /* a number that another overlay may have had before */
 	if (c >= p->options.max_containers)
 		return -EINVAL;
 	upper = p->uppers[c];
@@ -132,59 +131,6 @@ int probe_foreach_file(const struct probe *p, probe_file_fn fn, void *arg)
 	if (!err)
 		err = foreach_entry(p->maps[MAP_FILES_B], false, fn, arg);
 	return err ?: slots_foreach(p, false, fn, arg);
-}
-
-static void stats_merge(struct dw_file_stats *sum, const struct dw_file_stats *s)
-{
-	if (!sum->first_boot_ns || (s->first_boot_ns && s->first_boot_ns < sum->first_boot_ns)) {
-		sum->first_boot_ns = s->first_boot_ns;
-		if (s->first_writer)
-			sum->first_writer = s->first_writer;
-	}
-	if (!sum->first_writer)
-		sum->first_writer = s->first_writer;
-	if (s->last_writer && s->last_boot_ns >= sum->last_boot_ns)
-		sum->last_writer = s->last_writer;
-	if (s->last_boot_ns > sum->last_boot_ns)
-		sum->last_boot_ns = s->last_boot_ns;
-	sum->bytes += s->bytes;
-	sum->calls += s->calls;
-	sum->container = s->container;
-	sum->target = s->target;
-	sum->overlay_dev = s->overlay_dev;
-}
-
-struct wanted {
-	const struct dw_file_key *key;
-	struct dw_file_stats sum;
-	bool found;
-};
-
-static void on_file_wanted(const struct dw_file_key *key, const struct dw_file_stats *stats,
-			   void *arg)
-{
-	struct wanted *w = arg;
-
-	if (memcmp(key, w->key, sizeof(*key)) != 0)
-		return;
-	stats_merge(&w->sum, stats);
-	w->found = true;
-}
-
-int probe_read_file(const struct probe *p, const struct dw_file_key *key, struct dw_file_stats *ret)
-{
-	struct wanted w = {.key = key};
-	struct dw_file_stats stats;
-	int map, err;
-
-	for (map = MAP_FILES_A; map <= MAP_FILES_B; map++)
-		if (!bpf_map_lookup_elem(p->maps[map], key, &stats))
-			on_file_wanted(key, &stats, &w);
-	err = slots_foreach(p, false, on_file_wanted, &w);
-	if (err || !w.found)
-		return err ?: -ENOENT;
-	*ret = w.sum;
-	return 0;
 }
 
 int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg)

@@ -140,6 +140,11 @@ bool kernel_has_kprobe(void);
 int probe_attach_again(struct probe *p, struct hook *h);
 
 /* probe_btf.c */
+/*
+ * Whether the kernel's enum @type names @name; this libbpf may be older than the kernel.
+ * 1, 0, or -ENOENT: it has no such enum.
+ */
+int btf_has_enumerator(const struct btf *btf, const char *type, const char *name);
 bool kernel_shows_btf(void);
 struct btf_stage {
 	int ns_fd; /* the mount namespace to go back to, or -1 */

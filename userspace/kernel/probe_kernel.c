@@ -64,22 +64,6 @@ bool kernel_can_load(void)
 	return prog >= 0;
 }
 
-/* Whether the kernel knows a map type; this libbpf may be older than the kernel. */
-static bool has_map_type(const struct btf *btf, const char *name)
-{
-	int id = btf__find_by_name_kind(btf, "bpf_map_type", BTF_KIND_ENUM);
-	const struct btf_type *t;
-	unsigned i;
-
-	if (id < 0)
-		return false;
-	t = btf__type_by_id(btf, (uint32_t)id);
-	for (i = 0; i < btf_vlen(t); i++)
-		if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off), name))
-			return true;
-	return false;
-}
-
 static void examine_btf(struct probe_kernel *k)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -87,8 +71,10 @@ static void examine_btf(struct probe_kernel *k)
 	k->has_btf = !!btf;
 	if (!btf)
 		return;
-	k->has_task_storage = has_map_type(btf, "BPF_MAP_TYPE_TASK_STORAGE");
-	k->has_cgrp_storage = has_map_type(btf, "BPF_MAP_TYPE_CGRP_STORAGE");
+	k->has_task_storage =
+		btf_has_enumerator(btf, "bpf_map_type", "BPF_MAP_TYPE_TASK_STORAGE") > 0;
+	k->has_cgrp_storage =
+		btf_has_enumerator(btf, "bpf_map_type", "BPF_MAP_TYPE_CGRP_STORAGE") > 0;
 	btf__free(btf);
 }
 

@@ -220,18 +220,7 @@ static int resize_maps(struct probe *p)
 /* Whether the kernel has what the main object needs: 5.13 and later do. */
 static bool is_old_kernel(const struct btf *btf)
 {
-	int id = btf__find_by_name_kind(btf, "bpf_func_id", BTF_KIND_ENUM);
-	const struct btf_type *t;
-	unsigned i;
-
-	if (id < 0)
-		return false;
-	t = btf__type_by_id(btf, (uint32_t)id);
-	for (i = 0; i < btf_vlen(t); i++)
-		if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off),
-			    "BPF_FUNC_for_each_map_elem"))
-			return false;
-	return true;
+	return !btf_has_enumerator(btf, "bpf_func_id", "BPF_FUNC_for_each_map_elem");
 }
 
 static int open_object(struct probe *p, const struct btf *btf)

@@ -22,11 +22,6 @@ bool layer_is_whiteout(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
-bool layer_is_opaque(int dirfd)
-{
-	return layer_dir_marks(dirfd, false) & LAYER_OPAQUE;
-}
-
 unsigned layer_dir_marks(int dirfd, bool user_xattr)
 {
 	const char *name = user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque";

@@ -19,9 +19,6 @@
 /* overlayfs whiteout: character device 0/0. */
 bool layer_is_whiteout(const struct stat *st);
 
-/* Reads trusted.overlay.opaque ("y") of a directory fd. */
-bool layer_is_opaque(int dirfd);
-
 /* What a layer's own attributes say about one of its directories. */
 enum layer_dir_marks {
 	LAYER_OPAQUE = 1u << 0,	    /* hides what is below */

@@ -120,11 +120,6 @@ json_t *view_container_seen(const struct ledger_container *c, const struct probe
 	return object;
 }
 
-json_t *view_container(const struct ledger_container *c)
-{
-	return view_container_seen(c, NULL);
-}
-
 struct list_build {
 	json_t *list;
 	const struct probe *probe;
@@ -165,9 +160,4 @@ json_t *view_containers_seen(const struct ledger *l, const struct probe *probe, 
 		return NULL;
 	}
 	return object;
-}
-
-json_t *view_containers(const struct ledger *l, bool all)
-{
-	return view_containers_seen(l, NULL, all);
 }

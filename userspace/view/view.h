@@ -19,15 +19,11 @@
 #include "ledger/event.h"
 #include "ledger/ledger.h"
 
-/* {"schema":"driftwatch.ps/1","as_of":…,"containers":[…]} one element of the array */
-json_t *view_container(const struct ledger_container *c);
-
-/* The list; @all: exited and removed ones and sandboxes too. */
-json_t *view_containers(const struct ledger *l, bool all);
-
 /*
- * The same, with only those write counters that @probe can see: one it cannot see is
- * absent, not 0. Without a probe, only counters above 0 are shown.
+ * {"schema":"driftwatch.ps/1","as_of":…,"containers":[…]}: one element of the array, and
+ * all of it; @all: exited and removed ones and sandboxes too. Only those write counters
+ * that @probe can see: one it cannot see is absent, not 0. Without a probe, only counters
+ * above 0 are shown.
  */
 json_t *view_container_seen(const struct ledger_container *c, const struct probe *probe);
 json_t *view_containers_seen(const struct ledger *l, const struct probe *probe, bool all);
