@@ -32,10 +32,13 @@ vm_qemu() { # arch dir kernel kernel-arguments qemu-arguments...
 		program=qemu-system-aarch64 console=ttyAMA0
 		machine=(-M virt -cpu "max,pauth-impdef=on")
 	fi
-	arguments="console=$console quiet loglevel=4 panic=-1 nokaslr mitigations=off tsc=reliable
-		no_timer_check rdinit=/init $4"
+	# A kernel that hangs ends itself, with its stack on the console.
+	arguments="console=$console quiet loglevel=4 panic=-1 watchdog_thresh=60 softlockup_panic=1
+		nokaslr mitigations=off tsc=reliable no_timer_check rdinit=/init $4"
+	# One thread for both processors: where they run at once, one of them may go on with what
+	# QEMU translated of code that the other has patched since (trampolines, static keys).
 	nice -n 5 timeout --foreground "${VMTEST_TIMEOUT:-$boot_seconds}" "$program" "${machine[@]}" \
-		-accel tcg,thread=multi,tb-size=512 -smp 2 -m 1024 -nodefaults -no-user-config \
+		-accel tcg,thread=single,tb-size=512 -smp 2 -m 1024 -nodefaults -no-user-config \
 		-display none -no-reboot -serial "file:$2/console" \
 		-drive "if=virtio,format=raw,file=$2/disk,cache=unsafe" \
 		-kernel "$3" -initrd "$2/initramfs" -append "${arguments//[$'\t\n']/ }" "${@:5}"

@@ -244,7 +244,7 @@ def main(directory, kernel, runs):
     if not read(results, "ended"):
         failed = True
         print(f"not ok {kernel} boot: the VM did not come to its end: "
-              f"{tail(read(directory, 'console'), 20)}")
+              f"{tail(read(directory, 'console'), 40)}")
     for run in runs.split(","):
         failed |= judge_run(results, kernel, run)
     return failed
