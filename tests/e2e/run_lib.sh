@@ -1,46 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Shared by test_run_*.sh: run driftwatch, collect what it said, report a test.
-# Source it from tests/e2e; it moves to the tree's root and makes $scratch.
-set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-driftwatch=${DRIFTWATCH:-$PWD/build/driftwatch}
-
+# What the test_run_*.sh share: `driftwatch run`, and what it may not leave behind.
 if ((EUID != 0)); then
 	echo "not ok needs_root: driftwatch run makes a container"
 	exit 1
 fi
 
 # On the root file system, which carries overlays; /tmp may be a tmpfs.
-scratch=$(mktemp -d /var/tmp/driftwatch-test.XXXXXX) || exit 1
-trap 'rm -rf "$scratch"' EXIT
+# shellcheck disable=SC2034 # for shell_lib.sh
+scratch_parent=/var/tmp
+# shellcheck source=tests/e2e/shell_lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shell_lib.sh"
 
-# driftwatch run ARG...; its status, stdout and stderr land in $status, $out and $err.
-run() {
-	"$driftwatch" run "$@" > "$scratch/out" 2> "$scratch/err" </dev/null
-	status=$?
-	out=$(tr -d '\0' < "$scratch/out")
-	err=$(tr -d '\0' < "$scratch/err")
-}
-
-problems=
-expect() { # description, condition...
-	local description=$1
-	shift
-	"$@" || problems+="${problems:+; }$description (status $status, stdout '${out:0:200}', stderr '${err:0:300}')"
-}
-
-end_test() { # name
-	if [[ -z $problems ]]; then
-		echo "ok $1"
-	else
-		echo "not ok $1: ${problems//$'\n'/ }"
-	fi
-	problems=
-}
-
-contains() { [[ $1 == *"$2"* ]]; }
-lacks() { [[ $1 != *"$2"* ]]; }
+run() { call run "$@"; }
 
 # What a run must not leave behind, one a line.
 leftovers() {

@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The commands against an agent that answers with canned, partly hostile data:
 # what they ask for, what they print, how they end. Needs no runtime and no BPF.
-set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # shellcheck source=tests/e2e/cli_lib.sh
-. tests/e2e/cli_lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cli_lib.sh"
 start_fake_agent
 
 asked() { grep -qxF -- "$1" "$log"; }

@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # --help, the man page and the completions tell the same: every option of every
 # command, and no other.
-set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # shellcheck source=tests/e2e/cli_lib.sh
-. tests/e2e/cli_lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cli_lib.sh"
 
 commands=(run agent tail ps files diff verify metrics doctor version)
 man=scripts/man/driftwatch.8

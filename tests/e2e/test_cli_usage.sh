@@ -1,10 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Commands asked wrongly, or with nobody to ask: one clear line and the right status.
-set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # shellcheck source=tests/e2e/cli_lib.sh
-. tests/e2e/cli_lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cli_lib.sh"
 
 # Wrong usage: status 2, a word on stderr, nothing on stdout.
 refuses() { # what stderr must say, arguments...

@@ -1,40 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The command line itself: global options, exit codes, messages. Needs no agent.
-set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-driftwatch=${DRIFTWATCH:-$PWD/build/driftwatch}
+# shellcheck source=tests/e2e/shell_lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shell_lib.sh"
 commands=(run agent tail ps files diff verify metrics doctor version help)
-
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
-
-# Run driftwatch; status, stdout and stderr land in $status, $out and $err.
-run() {
-	"$driftwatch" "$@" > "$scratch/out" 2> "$scratch/err" </dev/null
-	status=$?
-	out=$(tr -d '\0' < "$scratch/out")
-	err=$(cat "$scratch/err")
-}
-
-# The last run must have ended so: "name, what to test, what it says when not".
-problems=
-expect() { # description, condition...
-	local description=$1
-	shift
-	"$@" || problems+="${problems:+; }$description (status $status, stdout '${out:0:80}', stderr '${err:0:200}')"
-}
-
-end_test() { # name
-	if [[ -z $problems ]]; then
-		echo "ok $1"
-	else
-		echo "not ok $1: ${problems//$'\n'/ }"
-	fi
-	problems=
-}
-
-contains() { [[ $1 == *"$2"* ]]; }
 
 run
 expect "no command is wrong usage" test "$status" -eq 2
