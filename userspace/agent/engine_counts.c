@@ -265,10 +265,6 @@ void engine_drain_files(struct engine *e)
 	engine_state_save_soon(e); /* what was moved out would die with the agent */
 }
 
-/*
- * Entries of the time before the container was known hold their files back: moved out
- * of the kernel once, later writes are listed under the container.
- */
 void engine_adopt_files(struct engine *e, const struct track *t)
 {
 	const struct folded *f;
@@ -276,7 +272,6 @@ void engine_adopt_files(struct engine *e, const struct track *t)
 
 	if (!e->probe || !t->overlay_dev)
 		return;
-	engine_fold_files(e);
 	for (f = e->folded; f && !has_any; f = f->hh.next)
 		has_any = !f->container && f->overlay_dev == t->overlay_dev;
 	if (has_any)

@@ -273,7 +273,12 @@ enum dw_op engine_derive_op(const struct queued_change *change, unsigned explain
 /* engine_counts.c */
 void engine_drain_files(struct engine *e);
 void engine_emit_bursts(struct engine *e);
-void engine_adopt_files(struct engine *e, const struct track *t); /* after its first scan */
+/*
+ * After @t's first scan and engine_fold_files(). Entries of the time before the container
+ * was known hold their files back: moved out of the kernel once, later writes are listed
+ * under the container.
+ */
+void engine_adopt_files(struct engine *e, const struct track *t);
 void engine_forget_counts(struct engine *e, const struct track *t);
 
 /* engine_execs.c */

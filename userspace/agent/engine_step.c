@@ -115,25 +115,35 @@ static void note_earlier_drift(struct ledger_container *c)
 		c->last_drift_wall_ns = counts.last_change_wall_ns;
 }
 
+struct reading {
+	size_t left;	 /* containers whose first scan is under way */
+	bool has_folded; /* the files' counts, in this round */
+};
+
 static int check_read(struct ledger_container *c, void *arg)
 {
 	struct track *t = c->engine_data;
-	size_t *still_reading = arg;
+	struct reading *r = arg;
 
 	if (!t->first_scan_done && (!c->tree || !t->work_due_ns || tree_is_complete(c->tree))) {
 		t->first_scan_done = true;
+		if (!r->has_folded)
+			engine_fold_files(t->engine);
+		r->has_folded = true;
 		engine_adopt_files(t->engine, t);
 		engine_state_restore(t->engine, t);
 		note_earlier_drift(c);
 	}
-	*still_reading += !t->first_scan_done;
+	r->left += !t->first_scan_done;
 	return 0;
 }
 
 static void check_ready(struct engine *e)
 {
-	e->still_reading = 0;
-	ledger_foreach(e->ledger, check_read, &e->still_reading);
+	struct reading r = {0};
+
+	ledger_foreach(e->ledger, check_read, &r);
+	e->still_reading = r.left;
 	if (!e->started || e->ready || e->still_reading)
 		return;
 	e->ready = true;

@@ -200,6 +200,7 @@ struct probe *probe_close(struct probe *p, bool keep_pins)
 		close(p->lock_fd);
 	free(p->hooks);
 	free(p->uppers);
+	free(p->adopting);
 	free(p->pin_dir);
 	strbuf_done(&p->self_test_text);
 	free(p);
@@ -227,9 +228,10 @@ static struct probe *probe_new(const struct probe_options *options)
 	p->containers_seen = 1; /* 0 is nobody */
 	p->hooks = calloc(hook_def_count, sizeof(*p->hooks));
 	p->uppers = calloc(p->options.max_containers, sizeof(*p->uppers));
+	p->adopting = calloc(p->options.max_containers, sizeof(*p->adopting));
 	if (options->pin_dir)
 		p->pin_dir = strdup(options->pin_dir);
-	if (!p->hooks || !p->uppers || (options->pin_dir && !p->pin_dir))
+	if (!p->hooks || !p->uppers || !p->adopting || (options->pin_dir && !p->pin_dir))
 		return probe_close(p, false);
 	probe_hooks_init(p);
 	return p;
@@ -254,18 +256,18 @@ static int adopt(struct probe *p, struct strbuf *error)
 }
 
 /* What can be told without loading everything. */
-static int check_tier(enum probe_tier tier, struct strbuf *error)
+static int check_tier(enum probe_tier tier, const struct btf *vmlinux, struct strbuf *error)
 {
 	const char *why = NULL;
 	int err = -EOPNOTSUPP;
 
-	if (!kernel_can_load() && !kernel_shows_btf()) {
+	if (!vmlinux) {
 		why = "the kernel shows no BTF, the types of its structures, in /sys/kernel/btf";
 		err = -ENOENT;
-	} else if (!kernel_can_load()) {
+	} else if (!kernel_can_load(vmlinux)) {
 		why = "BPF programs cannot be loaded (CAP_BPF and CAP_PERFMON are needed)";
 		err = -EPERM;
-	} else if (tier == PROBE_TIER_VFS_FEXIT && !kernel_has_trampoline()) {
+	} else if (tier == PROBE_TIER_VFS_FEXIT && !kernel_has_trampoline(vmlinux)) {
 		why = "tier vfs-fexit: the kernel refuses fexit programs";
 	} else if (tier == PROBE_TIER_VFS_KPROBE && !kernel_has_kprobe()) {
 		why = "tier vfs-kprobe: the kernel has no kprobes";
@@ -277,7 +279,7 @@ static int check_tier(enum probe_tier tier, struct strbuf *error)
 	return err;
 }
 
-static int open_tier(const struct probe_options *options, enum probe_tier tier,
+static int open_tier(const struct probe_options *options, enum probe_tier tier, struct btf *vmlinux,
 		     struct strbuf *error, struct probe **ret)
 {
 	auto_release(probe_closep) struct probe *p = probe_new(options);
@@ -288,9 +290,9 @@ static int open_tier(const struct probe_options *options, enum probe_tier tier,
 	if (p->pin_dir)
 		err = adopt(p, error);
 	if (err == -ENODATA) {
-		err = check_tier(tier, error);
+		err = check_tier(tier, vmlinux, error);
 		if (!err)
-			err = probe_load(p, tier, error);
+			err = probe_load(p, tier, vmlinux, error);
 	}
 	if (!err)
 		err = start(p, error);
@@ -308,8 +310,8 @@ static bool is_blind(const struct probe *p)
 	return p->self_test == PROBE_SELF_TEST_FAILED && !(p->sees & SEES(LAYER_WRITES));
 }
 
-static int open_some_tier(const struct probe_options *options, struct strbuf *error,
-			  struct probe **ret)
+static int open_some_tier(const struct probe_options *options, struct btf *vmlinux,
+			  struct strbuf *error, struct probe **ret)
 {
 	static const enum probe_tier order[] = {PROBE_TIER_VFS_FEXIT, PROBE_TIER_VFS_KPROBE,
 						PROBE_TIER_FS, PROBE_TIER_SYSCALL};
@@ -317,11 +319,11 @@ static int open_some_tier(const struct probe_options *options, struct strbuf *er
 	int err = -EOPNOTSUPP;
 
 	if (options->tier != PROBE_TIER_AUTO)
-		return open_tier(options, options->tier, error, ret);
+		return open_tier(options, options->tier, vmlinux, error, ret);
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		if (error)
 			strbuf_reset(error);
-		err = open_tier(options, order[i], error, ret);
+		err = open_tier(options, order[i], vmlinux, error, ret);
 		if (!err && is_blind(*ret) && i + 1 < sizeof(order) / sizeof(order[0])) {
 			*ret = probe_close(*ret, false);
 			continue;
@@ -335,13 +337,16 @@ static int open_some_tier(const struct probe_options *options, struct strbuf *er
 int probe_open(const struct probe_options *options, struct strbuf *error, struct probe **ret)
 {
 	struct btf_stage stage;
+	struct btf *vmlinux;
 	int err;
 
 	libbpf_set_print(NULL); /* what matters of it is said in @error */
 	err = btf_stage_enter(options->btf_path, error, &stage);
 	if (err)
 		return err;
-	err = open_some_tier(options, error, ret);
+	vmlinux = btf__load_vmlinux_btf(); /* once: it takes longer than many a program */
+	err = open_some_tier(options, vmlinux, error, ret);
+	btf__free(vmlinux);
 	btf_stage_leave(&stage);
 	return err;
 }

@@ -252,7 +252,7 @@ int probe_read_execs(const struct probe *p, uint32_t overlay_dev, uint64_t ino, 
  * (vfs and syscall tiers; super blocks' numbers are used again) or the root of the
  * writing task (fs tier: those stand in the per-file aggregates with container 0). Call
  * after probe_set_root: adds the provisional totals of @c's upper root to its counters
- * and forgets them.
+ * and forgets them, when counters are next read at the latest.
  */
 int probe_adopt_provisional(struct probe *p, dw_container_t c);
 

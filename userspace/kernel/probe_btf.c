@@ -22,7 +22,7 @@
 
 #define BTF_DIR "/sys/kernel/btf"
 
-bool kernel_shows_btf(void)
+static bool kernel_shows_btf(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
 

@@ -46,6 +46,8 @@ int probe_read_counters(const struct probe *p, dw_container_t c, struct dw_count
 		return -ENOMEM;
 	if (c >= p->options.max_containers)
 		return -ENOENT;
+	if (p->adopting[c].ino)
+		counters_settle(p);
 	if (bpf_map_lookup_elem(p->maps[MAP_COUNTERS], &c, by_cpu))
 		return -errno;
 	for (i = 0; i < p->cpus; i++)
@@ -65,19 +67,43 @@ int probe_add_counts(struct probe *p, dw_container_t c, enum dw_target target, u
 	return 0;
 }
 
+static void adopt_one(const struct probe *p, dw_container_t c)
+{
+	const struct dw_inode upper = p->adopting[c];
+	struct dw_totals totals;
+
+	p->adopting[c].ino = 0;
+	if (!upper.ino || bpf_map_lookup_elem(p->maps[MAP_PROVISIONAL], &upper, &totals))
+		return;
+	bpf_map_delete_elem(p->maps[MAP_PROVISIONAL], &upper);
+	p->added[c].write_calls[DW_TARGET_LAYER] += totals.calls;
+	p->added[c].write_bytes[DW_TARGET_LAYER] += totals.bytes;
+}
+
+/* One wait for all of them: with a hundred containers it would be a hundred, of 8 ms each. */
+void counters_settle(const struct probe *p)
+{
+	dw_container_t c;
+
+	if (!p->adopting[0].ino)
+		return;
+	p->adopting[0].ino = 0;
+	control_wait_for_programs(p); /* whoever still counts it as nobody's */
+	for (c = 1; c < p->options.max_containers; c++)
+		adopt_one(p, c);
+}
+
 int probe_adopt_provisional(struct probe *p, dw_container_t c)
 {
-	struct dw_totals totals;
-	struct dw_inode upper;
-
-	if (c >= p->options.max_containers)
+	if (c < 1 || c >= p->options.max_containers)
 		return -EINVAL;
-	upper = p->uppers[c];
-	control_wait_for_programs(p); /* whoever still counts it as nobody's */
-	if (bpf_map_lookup_elem(p->maps[MAP_PROVISIONAL], &upper, &totals))
+	if (p->tier == PROBE_TIER_FS)
 		return 0;
-	bpf_map_delete_elem(p->maps[MAP_PROVISIONAL], &upper);
-	return probe_add_counts(p, c, DW_TARGET_LAYER, totals.calls, totals.bytes);
+	if (p->adopting[c].ino)
+		counters_settle(p);
+	p->adopting[c] = p->uppers[c];
+	p->adopting[0].ino = 1; /* nobody's: some are to be done */
+	return 0;
 }
 
 /* --- per file --- */

@@ -5,6 +5,7 @@
 #ifndef PROBE_INTERNAL_H
 #define PROBE_INTERNAL_H
 
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -106,10 +107,11 @@ struct probe {
 	struct dw_counters *added;
 	struct ring_buffer *rings;
 	struct watch_index watch;
-	unsigned containers_seen; /* one more than the highest slot named */
-	struct dw_inode *uppers;  /* by container */
-	struct stale_node *stale; /* uthash */
-	int files_active;	  /* MAP_FILES_A or MAP_FILES_B */
+	unsigned containers_seen;  /* one more than the highest slot named */
+	struct dw_inode *uppers;   /* by container */
+	struct dw_inode *adopting; /* by container: see probe_adopt_provisional() */
+	struct stale_node *stale;  /* uthash */
+	int files_active;	   /* MAP_FILES_A or MAP_FILES_B */
 	uint64_t overflow_seen;
 	uint64_t detached; /* hooks that were detached from outside so far */
 	uint64_t records_received;
@@ -120,8 +122,11 @@ struct probe {
 	int fn_left;
 };
 
-/* probe_load.c: load and attach the tier's programs. 0 or -errno, with a reason in @error. */
-int probe_load(struct probe *p, enum probe_tier tier, struct strbuf *error);
+/*
+ * probe_load.c: load and attach the tier's programs. @vmlinux are the kernel's types, NULL
+ * where it shows none. 0 or -errno, with a reason in @error.
+ */
+int probe_load(struct probe *p, enum probe_tier tier, struct btf *vmlinux, struct strbuf *error);
 int probe_attach(struct probe *p, struct strbuf *error);
 void probe_unload(struct probe *p);
 const char *probe_map_name(enum probe_map map);
@@ -131,9 +136,9 @@ size_t probe_map_entries(const struct probe *p, enum probe_map map);
 /* probe_late.c */
 void probe_hook_defer(struct probe *p, struct hook *h, int prog_fd);
 
-/* probe_kernel.c: tried, not guessed. */
-bool kernel_can_load(void);
-bool kernel_has_trampoline(void);
+/* probe_kernel.c: tried, not guessed. @vmlinux NULL: the kernel shows no types. */
+bool kernel_can_load(const struct btf *vmlinux);
+bool kernel_has_trampoline(const struct btf *vmlinux);
 bool kernel_has_kprobe(void);
 
 /* Attach a hook whose link is gone, and pin it where the others are. 0 or -errno. */
@@ -145,7 +150,6 @@ int probe_attach_again(struct probe *p, struct hook *h);
  * 1, 0, or -ENOENT: it has no such enum.
  */
 int btf_has_enumerator(const struct btf *btf, const char *type, const char *name);
-bool kernel_shows_btf(void);
 struct btf_stage {
 	int ns_fd; /* the mount namespace to go back to, or -1 */
 	int cwd_fd;
@@ -208,6 +212,8 @@ void probe_self_test(struct probe *p, const char *dir);
 
 /* probe_counts.c */
 void counters_add(struct dw_counters *sum, const struct dw_cpu_counters *c);
+/* Before counters are read: what probe_adopt_provisional() has put off. */
+void counters_settle(const struct probe *p);
 
 /* probe_slots.c: let go of the slots that an agent held when it died. */
 void slots_repair(struct probe *p);

@@ -34,9 +34,9 @@ static int load_tracing(enum bpf_attach_type attach, uint32_t btf_id)
 }
 
 /* Loading alone proves nothing: some kernels refuse the attachment. */
-bool kernel_has_trampoline(void)
+bool kernel_has_trampoline(const struct btf *vmlinux)
 {
-	int id = libbpf_find_vmlinux_btf_id("vfs_fallocate", BPF_TRACE_FEXIT);
+	int id = vmlinux ? btf__find_by_name_kind(vmlinux, "vfs_fallocate", BTF_KIND_FUNC) : 0;
 	auto_close int prog = -1, link = -1;
 
 	if (id <= 0)
@@ -53,9 +53,10 @@ bool kernel_has_kprobe(void)
 	return !access("/sys/bus/event_source/devices/kprobe/type", R_OK);
 }
 
-bool kernel_can_load(void)
+bool kernel_can_load(const struct btf *vmlinux)
 {
-	int id = libbpf_find_vmlinux_btf_id("sched_process_exec", BPF_TRACE_RAW_TP);
+	const char *name = "btf_trace_sched_process_exec";
+	int id = vmlinux ? btf__find_by_name_kind(vmlinux, name, BTF_KIND_TYPEDEF) : 0;
 	auto_close int prog = -1;
 
 	if (id <= 0)
@@ -64,10 +65,8 @@ bool kernel_can_load(void)
 	return prog >= 0;
 }
 
-static void examine_btf(struct probe_kernel *k)
+static void examine_btf(struct probe_kernel *k, const struct btf *btf)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-
 	k->has_btf = !!btf;
 	if (!btf)
 		return;
@@ -75,7 +74,6 @@ static void examine_btf(struct probe_kernel *k)
 		btf_has_enumerator(btf, "bpf_map_type", "BPF_MAP_TYPE_TASK_STORAGE") > 0;
 	k->has_cgrp_storage =
 		btf_has_enumerator(btf, "bpf_map_type", "BPF_MAP_TYPE_CGRP_STORAGE") > 0;
-	btf__free(btf);
 }
 
 static void read_line(const char *path, char *ret, size_t size)
@@ -104,15 +102,18 @@ int probe_examine_kernel(struct probe_kernel *ret)
 	struct probe_kernel k = {0};
 	struct utsname name;
 	struct statfs fs;
+	struct btf *vmlinux;
 
 	if (uname(&name))
 		return -errno;
 	libbpf_set_print(ignore_text);
+	vmlinux = btf__load_vmlinux_btf();
 	memcpy(k.release, name.release, strnlen(name.release, sizeof(k.release) - 1));
-	examine_btf(&k);
+	examine_btf(&k, vmlinux);
 	k.has_bpffs = !statfs("/sys/fs/bpf", &fs) && fs.f_type == BPF_FS_MAGIC;
-	k.can_load = kernel_can_load();
-	k.has_trampoline = kernel_has_trampoline();
+	k.can_load = kernel_can_load(vmlinux);
+	k.has_trampoline = kernel_has_trampoline(vmlinux);
+	btf__free(vmlinux);
 	k.has_kprobe = kernel_has_kprobe();
 	read_line("/sys/kernel/security/lsm", k.lsm, sizeof(k.lsm));
 	*ret = k;

@@ -323,22 +323,23 @@ static void attach_all(struct probe *p)
 		p->sees &= ~SEES(AIO);
 }
 
-int probe_load(struct probe *p, enum probe_tier tier, struct strbuf *error)
+int probe_load(struct probe *p, enum probe_tier tier, struct btf *vmlinux, struct strbuf *error)
 {
-	struct btf *btf = p->options.btf_path ? btf__parse(p->options.btf_path, NULL)
-					      : btf__load_vmlinux_btf();
+	const char *path = p->options.btf_path;
+	struct btf *btf = path ? btf__parse(path, NULL) : vmlinux;
 	int err = -EAGAIN, tries;
 
 	if (!btf) {
 		if (error)
 			strbuf_addf(error, "no BTF of this kernel in %s",
-				    p->options.btf_path ?: "/sys/kernel/btf/vmlinux");
+				    path ?: "/sys/kernel/btf/vmlinux");
 		return -ENOENT;
 	}
 	libbpf_set_print(on_libbpf_text);
 	for (tries = 0; tries < LOAD_TRIES && err == -EAGAIN; tries++)
 		err = try_load(p, tier, btf);
-	btf__free(btf);
+	if (btf != vmlinux)
+		btf__free(btf);
 	if (!err)
 		err = take_maps(p);
 	if (err) {

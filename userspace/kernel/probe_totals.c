@@ -51,6 +51,7 @@ int probe_foreach_counters(const struct probe *p, probe_counters_fn fn, void *ar
 	auto_free struct dw_cpu_counters *values = NULL;
 	uint32_t at = 0, next;
 
+	counters_settle(p);
 	/* One or two are as quick as they are. */
 	if (p->containers_seen < 3)
 		return read_one_by_one(p, 0, fn, arg);
