@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -33,62 +33,7 @@ static void set_defaults(struct probe_options *o)
 	o->dirty_ring_bytes = power_of_two(o->dirty_ring_bytes ?: 2u << 20);
 }
 
-static size_t page_align(size_t n)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	return (n + page - 1) / page * page;
-}
-
-/* @size of the mappings, for both mapping and unmapping. */
-static size_t mapped_size(const struct probe *p, enum probe_map map)
-{
-	switch (map) {
-	case MAP_CONTROL:
-		return page_align(sizeof(struct dw_control));
-	case MAP_FILTER:
-		return page_align(DW_FILTER_BITS / 8);
-	case MAP_DIRTY:
-		return page_align(p->options.max_watched * sizeof(uint64_t));
-	case MAP_SLOTS:
-		return page_align((size_t)p->cpus * DW_SLOTS_PER_CPU * sizeof(struct dw_slot));
-	case MAP_ADDED:
-		return page_align(p->options.max_containers * sizeof(struct dw_counters));
-	default:
-		return 0;
-	}
-}
-
-static int map_one(const struct probe *p, enum probe_map map, void **ret)
-{
-	void *mapped = mmap(NULL, mapped_size(p, map), PROT_READ | PROT_WRITE, MAP_SHARED,
-			    p->maps[map], 0);
-
-	if (mapped == MAP_FAILED)
-		return -errno;
-	*ret = mapped;
-	return 0;
-}
-
-static int map_all(struct probe *p)
-{
-	int err = 0;
-
-	err = err ?: map_one(p, MAP_CONTROL, (void **)&p->control);
-	err = err ?: map_one(p, MAP_FILTER, (void **)&p->filter);
-	err = err ?: map_one(p, MAP_DIRTY, (void **)&p->dirty);
-	err = err ?: map_one(p, MAP_SLOTS, (void **)&p->slots);
-	err = err ?: map_one(p, MAP_ADDED, (void **)&p->added);
-	return err;
-}
-
-static void unmap(const struct probe *p, enum probe_map map, void *mapped)
-{
-	if (mapped)
-		munmap(mapped, mapped_size(p, map));
-}
-
-static int on_record(void *arg, void *data, size_t size)
+static int on_record(void *arg, const void *data, size_t size)
 {
 	struct probe *p = arg;
 	struct probe_record record;
@@ -104,11 +49,25 @@ static int on_record(void *arg, void *data, size_t size)
 
 static int open_rings(struct probe *p)
 {
-	/* In this order: the dirty ones are handed out first. */
-	p->rings = ring_buffer__new(p->maps[MAP_DIRTY_RING], on_record, p, NULL);
-	if (!p->rings)
+	static const enum probe_map maps[] = {
+		[RING_DIRTY] = MAP_DIRTY_RING, [RING_EVENTS] = MAP_EVENTS};
+	int err = 0;
+
+	p->rings_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (p->rings_fd < 0)
 		return -errno;
-	return ring_buffer__add(p->rings, p->maps[MAP_EVENTS], on_record, p);
+	for (int i = 0; i < RING_MAX && !err; i++)
+		err = ring_open(p->maps[maps[i]], probe_map_entries(p, maps[i]), p->rings_fd,
+				&p->rings[i]);
+	return err;
+}
+
+static void close_rings(struct probe *p)
+{
+	for (int i = 0; i < RING_MAX; i++)
+		ring_close(&p->rings[i]);
+	if (p->rings_fd >= 0)
+		close(p->rings_fd);
 }
 
 static uint32_t map_id(int fd)
@@ -163,7 +122,7 @@ static int start(struct probe *p, struct strbuf *error)
 {
 	int err = 0;
 
-	err = err ?: map_all(p);
+	err = err ?: maps_map(p);
 	err = err ?: set_first_values(p);
 	err = err ?: watch_init(p);
 	err = err ?: open_rings(p);
@@ -178,14 +137,10 @@ static int start(struct probe *p, struct strbuf *error)
 
 static void stop(struct probe *p)
 {
-	ring_buffer__free(p->rings);
+	close_rings(p);
 	control_forget_stale(p, false);
 	watch_done(p);
-	unmap(p, MAP_CONTROL, p->control);
-	unmap(p, MAP_FILTER, p->filter);
-	unmap(p, MAP_DIRTY, p->dirty);
-	unmap(p, MAP_SLOTS, p->slots);
-	unmap(p, MAP_ADDED, p->added);
+	maps_unmap(p);
 	probe_unload(p);
 }
 
@@ -221,7 +176,7 @@ static struct probe *probe_new(const struct probe_options *options)
 		return NULL;
 	for (i = 0; i < MAP_MAX; i++)
 		p->maps[i] = -1;
-	p->lock_fd = -1;
+	p->lock_fd = p->rings_fd = -1;
 	p->options = *options;
 	set_defaults(&p->options);
 	p->cpus = (unsigned)libbpf_num_possible_cpus();
@@ -368,19 +323,20 @@ bool probe_sees(const struct probe *p, enum probe_sight sight)
 
 int probe_fd(const struct probe *p)
 {
-	return ring_buffer__epoll_fd(p->rings);
+	return p->rings_fd;
 }
 
 int probe_drain(struct probe *p, int max, probe_record_fn fn, void *arg)
 {
-	int err;
+	int err = 0;
 
 	if (max <= 0)
 		return 0;
 	p->fn = fn;
 	p->fn_arg = arg;
 	p->fn_left = max;
-	err = ring_buffer__consume(p->rings);
+	for (int i = 0; i < RING_MAX && !err; i++) /* the dirty ones first */
+		err = ring_consume(&p->rings[i], on_record, p);
 	if (err < 0 && err != -ECANCELED)
 		return err;
 	return max - p->fn_left;

@@ -76,15 +76,26 @@ struct hook {
 struct stale_node;
 struct watch_node;
 
+/* probe_watch.c */
 struct watch_index {
-	struct watch_node *nodes; /* uthash */
-	uint32_t *free;		  /* ring of free slots */
-	uint32_t free_head, free_count;
-	uint32_t size; /* power of two */
+	struct watch_node *nodes; /* by slot; .len of them are in use or free */
+	uint32_t *buckets;	  /* first slot, by hash of the inode */
+	uint32_t buckets_len;	  /* power of two */
+	uint32_t free_head, free_tail, free_count;
+	uint32_t len, size; /* .size: power of two */
 	uint32_t used;
-	uint16_t *filter_refs;
+	uint8_t *filter_refs;
 	bool has_stale; /* nodes taken over from an earlier agent wait for their owner */
 };
+
+/* probe_ring.c */
+struct ring {
+	int fd; /* borrowed */
+	size_t size;
+	unsigned long *consumer, *producer; /* positions */
+};
+
+enum { RING_DIRTY, RING_EVENTS, RING_MAX };
 
 struct probe {
 	struct probe_options options;
@@ -105,7 +116,8 @@ struct probe {
 	uint64_t *dirty;
 	struct dw_slot *slots;
 	struct dw_counters *added;
-	struct ring_buffer *rings;
+	struct ring rings[RING_MAX];
+	int rings_fd; /* epoll: some of them has records */
 	struct watch_index watch;
 	unsigned containers_seen;  /* one more than the highest slot named */
 	struct dw_inode *uppers;   /* by container */
@@ -175,7 +187,21 @@ void probe_hooks_init(struct probe *p);
 bool probe_hook_is_left_out(const struct hook_def *def);
 void probe_hooks_note(struct hook *h, int error, const char *why_not);
 
-/* probe_watch.c */
+/* probe_maps.c: those that are read or written without a system call. */
+int maps_map(struct probe *p);
+void maps_unmap(struct probe *p);
+
+/* probe_ring.c */
+/* @data is valid during the call only. What is not 0 ends ring_consume(), which returns it. */
+typedef int (*ring_fn)(void *arg, const void *data, size_t size);
+/* The ring @fd of @size bytes, readable by way of @epoll_fd too. 0 or -errno. */
+int ring_open(int fd, size_t size, int epoll_fd, struct ring *ret);
+/* Of one that is zeroed or was opened. */
+void ring_close(struct ring *r);
+/* All records, the oldest first. 0, what @fn returned, or -errno. */
+int ring_consume(struct ring *r, ring_fn fn, void *arg);
+
+/* probe_watch.c: p->dirty must be mapped before. */
 int watch_init(struct probe *p);
 void watch_done(struct probe *p);
 

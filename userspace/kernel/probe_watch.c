@@ -4,88 +4,239 @@
  *
  * The kernel side is a bitmap, a hash {dev, ino} -> slot and an array of marks by
  * slot. This side counts who watches what, and which slots are free: oldest first,
- * so that a program late by a moment marks nobody else's inode.
+ * so that a program late by a moment marks nobody else's inode. It takes no more
+ * slots into use than it needs, because each costs memory here and a mapped mark.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <uthash.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "kernel/probe_internal.h"
 
+#define STEP	    8192u /* slots taken into use at once: whole pages of marks */
+#define RESTING	    4096u /* more are taken into use when fewer than these are free */
+#define MIN_BUCKETS 1024u
+#define NO_SLOT	    UINT32_MAX
+#define MAX_REFS    15 /* of a bit of the filter */
+
+/* By slot. */
 struct watch_node {
 	struct dw_inode key;
-	uint32_t slot;
 	uint32_t refs; /* 0: taken over from an earlier agent, not asked for again yet */
-	UT_hash_handle hh;
+	uint32_t next; /* slot in the bucket, or in the queue of free ones; NO_SLOT: the last */
 };
+
+static uint64_t mix(uint32_t dev, uint64_t ino)
+{
+	return (ino ^ (uint64_t)dev << 32) * 0x9E3779B97F4A7C15ull;
+}
 
 /* The same as in bpf/dirty.bpf.c. */
 static uint32_t filter_bit(uint32_t dev, uint64_t ino)
 {
-	return (uint32_t)(((ino ^ (uint64_t)dev << 32) * 0x9E3779B97F4A7C15ull) >> 44);
+	return (uint32_t)(mix(dev, ino) >> 44);
+}
+
+/* Half a byte for each bit of the filter; at MAX_REFS the bit stays set for good. */
+static unsigned filter_refs(const struct probe *p, uint32_t bit)
+{
+	return p->watch.filter_refs[bit / 2] >> (bit & 1) * 4 & MAX_REFS;
+}
+
+static void filter_count(struct probe *p, uint32_t bit, int change)
+{
+	p->watch.filter_refs[bit / 2] += (uint8_t)(change * (1 << (bit & 1) * 4));
 }
 
 static void filter_set(struct probe *p, const struct dw_inode *key)
 {
 	uint32_t bit = filter_bit(key->dev, key->ino);
-	uint16_t *refs = &p->watch.filter_refs[bit];
+	unsigned refs = filter_refs(p, bit);
 
-	if (*refs == UINT16_MAX) /* stays set for good */
+	if (refs == MAX_REFS)
 		return;
-	if ((*refs)++ == 0)
+	filter_count(p, bit, 1);
+	if (!refs)
 		__atomic_or_fetch(&p->filter[bit / 64], 1ull << (bit & 63), __ATOMIC_SEQ_CST);
 }
 
 static void filter_clear(struct probe *p, const struct dw_inode *key)
 {
 	uint32_t bit = filter_bit(key->dev, key->ino);
-	uint16_t *refs = &p->watch.filter_refs[bit];
+	unsigned refs = filter_refs(p, bit);
 
-	if (*refs == UINT16_MAX || *refs == 0)
+	if (refs == MAX_REFS || !refs)
 		return;
-	if (--(*refs) == 0)
+	filter_count(p, bit, -1);
+	if (refs == 1)
 		__atomic_and_fetch(&p->filter[bit / 64], ~(1ull << (bit & 63)), __ATOMIC_SEQ_CST);
 }
 
-static int slot_alloc(struct watch_index *w, uint32_t *ret)
+/* --- slots --- */
+
+static void slot_free(struct watch_index *w, uint32_t slot)
 {
+	w->nodes[slot].next = NO_SLOT;
+	if (w->free_count++)
+		w->nodes[w->free_tail].next = slot;
+	else
+		w->free_head = slot;
+	w->free_tail = slot;
+}
+
+/* The marks of slots [from, to), where p->dirty has kept addresses for them. */
+static int map_marks(struct probe *p, uint32_t from, uint32_t to)
+{
+	void *mapped =
+		mmap(p->dirty + from, (to - from) * sizeof(*p->dirty), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_FIXED, p->maps[MAP_DIRTY], (off_t)(from * sizeof(*p->dirty)));
+
+	return mapped == MAP_FAILED ? -errno : 0;
+}
+
+/* Take the slots below @until into use; none of the new ones is free yet. */
+static int take_into_use(struct probe *p, uint32_t until)
+{
+	struct watch_index *w = &p->watch;
+	struct watch_node *nodes;
+	int err;
+
+	until = (until + STEP - 1) / STEP * STEP;
+	until = until < w->size ? until : w->size;
+	if (until <= w->len)
+		return 0;
+	nodes = reallocarray(w->nodes, until, sizeof(*nodes));
+	if (!nodes)
+		return -ENOMEM;
+	w->nodes = nodes;
+	err = map_marks(p, w->len, until);
+	if (err)
+		return err;
+	memset(nodes + w->len, 0, (until - w->len) * sizeof(*nodes));
+	w->len = until;
+	return 0;
+}
+
+static int slot_alloc(struct probe *p, uint32_t *ret)
+{
+	struct watch_index *w = &p->watch;
+	uint32_t slot = w->len;
+
+	if (w->free_count < RESTING && !take_into_use(p, w->len + 1))
+		for (; slot < w->len; slot++)
+			slot_free(w, slot);
 	if (!w->free_count)
 		return -ENOSPC;
-	*ret = w->free[w->free_head];
-	w->free_head = (w->free_head + 1) & (w->size - 1);
+	*ret = w->free_head;
+	w->free_head = w->nodes[w->free_head].next;
 	w->free_count--;
 	return 0;
 }
 
-static void slot_free(struct watch_index *w, uint32_t slot)
+/* --- inode to slot --- */
+
+static uint32_t *bucket_of(const struct watch_index *w, const struct dw_inode *key)
 {
-	w->free[(w->free_head + w->free_count) & (w->size - 1)] = slot;
-	w->free_count++;
+	return &w->buckets[mix(key->dev, key->ino) >> 32 & (w->buckets_len - 1)];
 }
 
+static void link_node(struct watch_index *w, uint32_t slot)
+{
+	uint32_t *bucket = bucket_of(w, &w->nodes[slot].key);
+
+	w->nodes[slot].next = *bucket;
+	*bucket = slot;
+}
+
+static uint32_t *new_buckets(uint32_t len)
+{
+	uint32_t *buckets = reallocarray(NULL, len, sizeof(*buckets));
+
+	if (buckets)
+		memset(buckets, 0xff, len * sizeof(*buckets)); /* NO_SLOT */
+	return buckets;
+}
+
+/* Without memory for more buckets the search takes longer, and that is all. */
+static void grow_buckets(struct watch_index *w)
+{
+	uint32_t *old = w->buckets, old_len = w->buckets_len, i, slot, next;
+	uint32_t *buckets = new_buckets(2 * old_len);
+
+	if (!buckets)
+		return;
+	w->buckets = buckets;
+	w->buckets_len = 2 * old_len;
+	for (i = 0; i < old_len; i++)
+		for (slot = old[i]; slot != NO_SLOT; slot = next) {
+			next = w->nodes[slot].next;
+			link_node(w, slot);
+		}
+	free(old);
+}
+
+static void add_node(struct probe *p, uint32_t slot, const struct dw_inode *key, uint32_t refs)
+{
+	struct watch_index *w = &p->watch;
+
+	w->nodes[slot].key = *key;
+	w->nodes[slot].refs = refs;
+	if (w->used++ >= w->buckets_len)
+		grow_buckets(w);
+	link_node(w, slot);
+	filter_set(p, key);
+}
+
+static struct watch_node *watch_find(const struct probe *p, const struct dw_inode *key)
+{
+	const struct watch_index *w = &p->watch;
+	uint32_t slot = *bucket_of(w, key);
+
+	for (; slot != NO_SLOT; slot = w->nodes[slot].next)
+		if (w->nodes[slot].key.ino == key->ino && w->nodes[slot].key.dev == key->dev)
+			return &w->nodes[slot];
+	return NULL;
+}
+
+static void watch_drop(struct probe *p, struct watch_node *node)
+{
+	struct watch_index *w = &p->watch;
+	uint32_t slot = (uint32_t)(node - w->nodes), *link = bucket_of(w, &node->key);
+
+	bpf_map_delete_elem(p->maps[MAP_WATCHED], &node->key);
+	filter_clear(p, &node->key);
+	while (*link != slot)
+		link = &w->nodes[*link].next;
+	*link = node->next;
+	node->key.ino = 0;
+	slot_free(w, slot);
+	w->used--;
+}
+
+/* --- open and close --- */
+
 /* Take over what an earlier agent watched, so that no change is lost in between. */
-static int watch_adopt(struct probe *p, bool *is_used)
+static int watch_adopt(struct probe *p)
 {
 	struct dw_inode key, *previous = NULL;
-	struct watch_node *node;
+	struct watch_index *w = &p->watch;
 	struct dw_watch watch;
+	int err;
 
 	while (!bpf_map_get_next_key(p->maps[MAP_WATCHED], previous, &key)) {
 		previous = &key;
 		if (bpf_map_lookup_elem(p->maps[MAP_WATCHED], &key, &watch) ||
-		    watch.slot >= p->watch.size || is_used[watch.slot])
+		    watch.slot >= w->size)
 			continue;
-		node = calloc(1, sizeof(*node));
-		if (!node)
-			return -ENOMEM;
-		node->key = key;
-		node->slot = watch.slot;
-		is_used[watch.slot] = true;
-		HASH_ADD(hh, p->watch.nodes, key, sizeof(node->key), node);
-		filter_set(p, &key);
-		p->watch.used++;
-		p->watch.has_stale = true;
+		err = take_into_use(p, watch.slot + 1);
+		if (err)
+			return err;
+		if (w->nodes[watch.slot].key.ino) /* has an owner: no two inodes share a mark */
+			continue;
+		add_node(p, watch.slot, &key, 0);
+		w->has_stale = true;
 	}
 	return 0;
 }
@@ -93,106 +244,72 @@ static int watch_adopt(struct probe *p, bool *is_used)
 int watch_init(struct probe *p)
 {
 	struct watch_index *w = &p->watch;
-	auto_free bool *is_used = NULL;
-	uint32_t i;
+	uint32_t slot;
 	int err = 0;
 
 	w->size = p->options.max_watched;
-	w->free = calloc(w->size, sizeof(*w->free));
-	w->filter_refs = calloc(DW_FILTER_BITS, sizeof(*w->filter_refs));
-	is_used = calloc(w->size, sizeof(*is_used));
-	if (!w->free || !w->filter_refs || !is_used)
+	w->buckets_len = MIN_BUCKETS;
+	w->buckets = new_buckets(w->buckets_len);
+	w->filter_refs = calloc(DW_FILTER_BITS / 2, 1);
+	if (!w->buckets || !w->filter_refs)
 		return -ENOMEM;
 	if (p->was_adopted)
-		err = watch_adopt(p, is_used);
-	for (i = 0; i < w->size; i++)
-		if (!is_used[i])
-			slot_free(w, i);
+		err = watch_adopt(p);
+	for (slot = 0; slot < w->len; slot++)
+		if (!w->nodes[slot].key.ino)
+			slot_free(w, slot);
 	return err;
-}
-
-static void watch_drop(struct probe *p, struct watch_node *node)
-{
-	bpf_map_delete_elem(p->maps[MAP_WATCHED], &node->key);
-	filter_clear(p, &node->key);
-	slot_free(&p->watch, node->slot);
-	p->watch.used--;
-	HASH_DEL(p->watch.nodes, node);
-	free(node);
 }
 
 void watch_done(struct probe *p)
 {
-	struct watch_node *node, *next;
-
-	HASH_ITER (hh, p->watch.nodes, node, next) {
-		HASH_DEL(p->watch.nodes, node);
-		free(node);
-	}
-	free(p->watch.free);
+	free(p->watch.nodes);
+	free(p->watch.buckets);
 	free(p->watch.filter_refs);
 }
 
 void probe_forget_stale(struct probe *p)
 {
-	struct watch_node *node, *next;
+	struct watch_index *w = &p->watch;
+	uint32_t slot;
 
 	control_forget_stale(p, true);
-	if (!p->watch.has_stale)
-		return;
-	HASH_ITER (hh, p->watch.nodes, node, next)
-		if (!node->refs)
-			watch_drop(p, node);
-	p->watch.has_stale = false;
-}
-
-static struct watch_node *watch_find(const struct probe *p, uint32_t dev, uint64_t ino)
-{
-	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct watch_node *node;
-
-	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the key is whole */
-	HASH_FIND(hh, p->watch.nodes, &key, sizeof(key), node);
-	return node;
+	for (slot = 0; slot < w->len && w->has_stale; slot++)
+		if (w->nodes[slot].key.ino && !w->nodes[slot].refs)
+			watch_drop(p, &w->nodes[slot]);
+	w->has_stale = false;
 }
 
 /* A node that is known already; the container may have changed since it was. */
 static long watch_again(struct probe *p, struct watch_node *node, dw_container_t c)
 {
-	struct dw_watch watch = {.slot = node->slot, .container = c};
+	struct dw_watch watch = {.slot = (uint32_t)(node - p->watch.nodes), .container = c};
 
 	if (!node->refs && bpf_map_update_elem(p->maps[MAP_WATCHED], &node->key, &watch, BPF_EXIST))
 		return -errno;
 	node->refs++;
-	return node->slot;
+	return watch.slot;
 }
 
 long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c)
 {
-	struct watch_node *node = watch_find(p, dev, ino);
+	const struct dw_inode key = {.ino = ino, .dev = dev};
+	struct watch_node *node = watch_find(p, &key);
 	struct dw_watch watch = {.container = c};
 	int err;
 
+	if (!ino)
+		return -EINVAL;
 	if (node)
 		return watch_again(p, node, c);
 	control_add_dev(p, dev);
-	node = calloc(1, sizeof(*node));
-	if (!node)
-		return -ENOMEM;
-	err = slot_alloc(&p->watch, &watch.slot);
-	if (err) {
-		free(node);
+	err = slot_alloc(p, &watch.slot);
+	if (err)
 		return err;
-	}
-	node->key = (struct dw_inode){.ino = ino, .dev = dev};
-	node->slot = watch.slot;
-	node->refs = 1;
 	__atomic_exchange_n(&p->dirty[watch.slot], 0, __ATOMIC_SEQ_CST);
-	HASH_ADD(hh, p->watch.nodes, key, sizeof(node->key), node);
-	p->watch.used++;
-	filter_set(p, &node->key);
-	if (bpf_map_update_elem(p->maps[MAP_WATCHED], &node->key, &watch, BPF_ANY)) {
-		watch_drop(p, node);
+	add_node(p, watch.slot, &key, 1);
+	if (bpf_map_update_elem(p->maps[MAP_WATCHED], &key, &watch, BPF_ANY)) {
+		watch_drop(p, &p->watch.nodes[watch.slot]);
 		return -ENOSPC;
 	}
 	return watch.slot;
@@ -200,9 +317,10 @@ long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c)
 
 void probe_unwatch(struct probe *p, uint32_t dev, uint64_t ino, long slot)
 {
-	struct watch_node *node = watch_find(p, dev, ino);
+	const struct dw_inode key = {.ino = ino, .dev = dev};
+	struct watch_node *node = watch_find(p, &key);
 
-	if (!node || node->slot != slot || !node->refs)
+	if (!node || node - p->watch.nodes != slot || !node->refs)
 		return;
 	if (--node->refs == 0)
 		watch_drop(p, node);
@@ -210,7 +328,7 @@ void probe_unwatch(struct probe *p, uint32_t dev, uint64_t ino, long slot)
 
 uint64_t probe_take_dirty(struct probe *p, long slot)
 {
-	if (slot < 0 || slot >= (long)p->watch.size)
+	if (slot < 0 || slot >= (long)p->watch.len)
 		return 0;
 	return __atomic_exchange_n(&p->dirty[slot], 0, __ATOMIC_SEQ_CST);
 }
@@ -224,17 +342,17 @@ int probe_sweep_dirty(struct probe *p, void (*fn)(uint32_t dev, uint64_t ino, lo
 		      void *arg)
 {
 	uint64_t overflow = __atomic_load_n(&p->control->dirty_overflow, __ATOMIC_SEQ_CST);
-	struct watch_node *node, *next;
+	struct watch_index *w = &p->watch;
+	struct dw_inode key;
+	uint32_t slot;
 	int n = 0;
 
 	if (overflow == p->overflow_seen)
 		return 0;
 	p->overflow_seen = overflow;
-	HASH_ITER (hh, p->watch.nodes, node, next) {
-		struct dw_inode key = node->key;
-		uint32_t slot = node->slot;
-
-		if (!__atomic_load_n(&p->dirty[slot], __ATOMIC_SEQ_CST))
+	for (slot = 0; slot < w->len; slot++) {
+		key = w->nodes[slot].key;
+		if (!key.ino || !__atomic_load_n(&p->dirty[slot], __ATOMIC_SEQ_CST))
 			continue;
 		n++;
 		fn(key.dev, key.ino, slot, arg);
