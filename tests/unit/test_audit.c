@@ -99,6 +99,15 @@ static struct tree_node *node_at(struct tree_world *tw, const char *path)
 	return n;
 }
 
+static void set_verdict(struct tree_world *tw, const char *path, enum tree_verdict verdict)
+{
+	struct tree_node *n = node_at(tw, path);
+	struct tree_counted before = tree_count_out(tw->tree, n);
+
+	n->verdict = verdict;
+	tree_count_in(tw->tree, n, before);
+}
+
 static uint64_t unlisted_of(struct tree_world *tw)
 {
 	struct tree_counts counts;
@@ -155,7 +164,7 @@ static void a_wrong_verdict_is_found_and_healed(void **state)
 	struct tree_world *tw = *state;
 
 	start(tw);
-	node_at(tw, "/img/f")->verdict = TREE_NONE;
+	set_verdict(tw, "/img/f", TREE_NONE);
 	assert_found(tw, "/img/f", TREE_NONE, TREE_MODIFIED);
 }
 
@@ -164,7 +173,7 @@ static void a_line_of_too_much_is_found_and_healed(void **state)
 	struct tree_world *tw = *state;
 
 	start(tw);
-	node_at(tw, "/img/d/a")->verdict = TREE_MODIFIED;
+	set_verdict(tw, "/img/d/a", TREE_MODIFIED);
 	assert_found(tw, "/img/d/a", TREE_MODIFIED, TREE_NONE);
 }
 

@@ -125,6 +125,17 @@ static void check_counts(struct tree_world *tw)
 	free(text);
 }
 
+/* The totals are those of the tree in the midst of its work as well. */
+static void step_by_step(struct tree_world *tw)
+{
+	int ms = 0;
+
+	while (!ms) {
+		ms = tree_work(tw->tree, 1);
+		assert_totals(tw->tree, false);
+	}
+}
+
 static void run(size_t layers, unsigned layer_ops, uint64_t seed, unsigned rounds)
 {
 	struct tree_world tw;
@@ -138,6 +149,7 @@ static void run(size_t layers, unsigned layer_ops, uint64_t seed, unsigned round
 		for (n = 1 + draw(&seed, 12); n; n--)
 			random_op(&seed, "merged");
 		notice(&tw);
+		step_by_step(&tw);
 		settle(&tw);
 		check(&tw, what);
 	}

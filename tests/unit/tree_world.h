@@ -14,6 +14,7 @@
 #include <search.h>
 
 #include "ledger/tree.h"
+#include "tree_walk.h"
 
 struct change_seen {
 	unsigned bits;
@@ -142,7 +143,10 @@ static inline const struct change_seen *find_change(struct tree_world *tw, const
 	return NULL;
 }
 
-/* Work until nothing is left but a rescan in some seconds, waiting for what is delayed. */
+/*
+ * Work until nothing is left but a rescan in some seconds, waiting for what is delayed.
+ * Then the totals kept on the way must be those of a walk.
+ */
 static inline void settle(struct tree_world *tw)
 {
 	int ms;
@@ -153,6 +157,7 @@ static inline void settle(struct tree_world *tw)
 		usleep((unsigned)ms * 1000 + 100);
 	}
 	assert_true(tree_is_settled(tw->tree));
+	assert_totals(tw->tree, true);
 }
 
 static inline void tree_start_sharing(struct tree_world *tw, uint64_t max_files,

@@ -16,19 +16,6 @@
 
 /* --- lines of the layer */
 
-static int by_name(const void *key, const void *item)
-{
-	return strcmp(key, *(char *const *)item);
-}
-
-static bool hides(const struct tree_node *dir, const char *name)
-{
-	const struct tree_dir *d = dir ? dir->dir : NULL;
-
-	return d && d->hidden_len &&
-	       bsearch(name, d->hidden, d->hidden_len, sizeof(*d->hidden), by_name);
-}
-
 enum tree_verdict audit_ledger_verdict(const struct audit *a, const char *path,
 				       struct tree_node **ret_node)
 {
@@ -39,7 +26,7 @@ enum tree_verdict audit_ledger_verdict(const struct audit *a, const char *path,
 	if (n)
 		return (enum tree_verdict)n->verdict;
 	n = tree_find_path(a->tree, path, (size_t)(name - path - 1));
-	return hides(n, name) ? TREE_DELETED : TREE_NONE;
+	return n && n->dir && tree_dir_hides(n->dir, name) ? TREE_DELETED : TREE_NONE;
 }
 
 /* Beneath a directory some of whose names have no node. */

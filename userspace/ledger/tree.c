@@ -35,6 +35,7 @@ static int open_root(struct tree *t)
 	if (!t->root || node_make_dir(t->root))
 		return -ENOMEM;
 	t->root->dir->tree = t;
+	t->root->flags |= NODE_COUNTED;
 	t->root->dir->lower = layer_dir_get(layer_stack_root(t->stack));
 	t->root->st = (struct tree_stat){.ino = st.st_ino, .mode = (uint16_t)st.st_mode};
 	return index_add(t, t->root);
@@ -44,9 +45,8 @@ static int init(struct tree *t, const struct tree_options *o)
 {
 	int err;
 
-	t->count = calloc(1, sizeof(*t->count));
 	t->upper = file_join(o->host_root, o->upper);
-	if (!t->count || !t->upper)
+	if (!t->upper)
 		return -ENOMEM;
 	/* Without randomness the tables are still right, only steerable. */
 	if (getrandom(t->key, sizeof(t->key), GRND_NONBLOCK) < 0)
@@ -120,7 +120,6 @@ struct tree *tree_free(struct tree *t)
 	index_free(t);
 	free(t->heap);
 	free(t->compares);
-	free(t->count);
 	free(t->upper);
 	free(t);
 	return NULL;
@@ -187,7 +186,7 @@ void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, uns
 	if (t->is_gone)
 		return;
 	first = index_find(t, ino);
-	for (n = first; n; n = n->same_next) {
+	for (n = first; n; n = index_next(n)) {
 		/* Of the names that are just added one answers for all. */
 		is_shared = n->verdict == TREE_ADDED && !node_is_dir(n);
 		if (!(is_shared && has_added) && mark_node(t, n, cause ? cause : &nobody, again_ms))

@@ -234,6 +234,7 @@ struct tree_counts {
 	uint64_t last_change_wall_ns;
 	uint64_t dir_reads, lstats, rescans, stales; /* work done, for tests and metrics */
 };
-void tree_counts(const struct tree *t, struct tree_counts *ret);
+/* Costs nothing, unless a directory has just vanished with all that was in it. */
+void tree_counts(struct tree *t, struct tree_counts *ret);
 
 #endif /* LEDGER_TREE_H */

@@ -83,7 +83,7 @@ static struct tree_node *pop(struct tree *t)
 
 	t->compares_at = (t->compares_at + 1) & (t->compares_size - 1);
 	t->compares_len--;
-	for (n = index_find(t, ino); n; n = n->same_next) {
+	for (n = index_find(t, ino); n; n = index_next(n)) {
 		if (!(n->flags & NODE_COMPARING))
 			continue;
 		n->flags &= (uint16_t)~NODE_COMPARING;
@@ -137,6 +137,7 @@ static void begin(struct tree *t, struct tree_node *n)
 static void step(struct tree *t)
 {
 	struct tree_compare *c = &t->compare;
+	struct tree_counted before;
 	bool end = false;
 	int differs;
 
@@ -146,9 +147,10 @@ static void step(struct tree *t)
 		differs = layer_metadata_differs(c->upper_fd, c->lower_fd);
 	if (!differs && !end)
 		return;
+	before = tree_count_out(t, c->node);
 	if (differs >= 0)
 		c->node->depth = differs ? TREE_TAMPERED : TREE_TOUCHED;
-	tree_changed(t);
+	tree_count_in(t, c->node, before);
 	compare_end(t);
 }
 

@@ -156,7 +156,7 @@ static int build(struct tree *t, struct tree_reader *r, struct tree_node *n, str
 		if (err)
 			return err;
 	}
-	err = node_link(n);
+	err = node_link(t, n);
 	if (err)
 		return err;
 

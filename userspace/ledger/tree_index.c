@@ -65,18 +65,27 @@ static int grow(const struct tree *t, struct tree_shard *s)
 	return 0;
 }
 
-/* In front of the others: the slot goes with the first place. */
-static void chain(struct tree_node **first, struct tree_node *n)
+static bool make_names(struct tree_node *n)
 {
-	n->same_prev = NULL;
-	n->same_next = *first;
+	if (!n->names)
+		n->names = calloc(1, sizeof(*n->names));
+	return n->names;
+}
+
+/* In front of the others: the slot goes with the first place. */
+static int chain(struct tree_node **first, struct tree_node *n)
+{
 	n->slot = -1;
 	if (*first) {
+		if (!make_names(*first) || !make_names(n))
+			return -ENOMEM;
 		n->slot = (*first)->slot;
-		(*first)->same_prev = n;
+		n->names->next = *first;
+		(*first)->names->prev = n;
 	}
 	*first = n;
 	n->flags |= NODE_INDEXED;
+	return 0;
 }
 
 /* Returns 1 when the inode is watched from now on, 0 when nothing changed. */
@@ -110,8 +119,9 @@ int index_add(struct tree *t, struct tree_node *n)
 	if ((s->used + 1) * 4ull > s->len * 3ull && grow(t, s))
 		return -ENOMEM;
 	first = place_of(t, s, n->st.ino);
-	s->used += !*first;
-	chain(first, n);
+	if (chain(first, n))
+		return -ENOMEM;
+	s->used += !index_next(n);
 	return watch(t, n, n);
 }
 
@@ -153,7 +163,7 @@ void index_rewatch(struct tree *t, struct tree_node *n)
 	if (!first || first->slot < 0)
 		return;
 	unwatch(t, first);
-	for (s = first; s; s = s->same_next) {
+	for (s = first; s; s = index_next(s)) {
 		t->optional_watches -= !!(s->flags & NODE_OPTIONAL);
 		s->flags &= (uint16_t)~NODE_OPTIONAL;
 	}
@@ -165,9 +175,9 @@ static void take_first_out(struct tree *t, struct tree_node *n)
 	struct tree_shard *s = shard_of(t, n->st.ino);
 	struct tree_node **first = place_of(t, s, n->st.ino);
 
-	if (n->same_next) {
-		n->same_next->slot = n->slot;
-		*first = n->same_next;
+	if (index_next(n)) {
+		n->names->next->slot = n->slot;
+		*first = n->names->next;
 		return;
 	}
 	unwatch(t, n);
@@ -180,13 +190,14 @@ void index_remove(struct tree *t, struct tree_node *n)
 		return;
 	if (n->flags & NODE_OPTIONAL)
 		t->optional_watches--;
-	if (n->same_prev)
-		n->same_prev->same_next = n->same_next;
+	if (index_prev(n))
+		n->names->prev->names->next = n->names->next;
 	else
 		take_first_out(t, n);
-	if (n->same_next)
-		n->same_next->same_prev = n->same_prev;
-	n->same_next = n->same_prev = NULL;
+	if (index_next(n))
+		n->names->next->names->prev = n->names->prev;
+	free(n->names);
+	n->names = NULL;
 	n->slot = -1;
 	n->flags &= (uint16_t) ~(NODE_INDEXED | NODE_OPTIONAL);
 }

@@ -16,7 +16,7 @@ static struct tree *tree_of(const struct tree_node *n)
 
 static enum tree_depth depth_of(const struct tree_node *n)
 {
-	bool is_quiet_dir = n->parent && n->dir && n->verdict == TREE_NONE && !n->dir->has_lines;
+	bool is_quiet_dir = n->parent && n->dir && n->verdict == TREE_NONE && !node_has_lines(n);
 
 	return is_quiet_dir ? TREE_TOUCHED : (enum tree_depth)n->depth;
 }
@@ -88,6 +88,7 @@ void tree_node_add_writes(struct tree_node *n, uint64_t bytes, uint64_t calls,
 			  const struct tree_cause *first, const struct tree_cause *last)
 {
 	struct tree *t = tree_of(n);
+	struct tree_counted before;
 
 	n->written_bytes += bytes;
 	n->write_calls += calls;
@@ -97,8 +98,11 @@ void tree_node_add_writes(struct tree_node *n, uint64_t bytes, uint64_t calls,
 		t->last_change_wall_ns = n->last_ns;
 	/* Written to, yet equal by stat: what is in it has to be looked at. */
 	if (bytes && n->verdict == TREE_NONE && (n->flags & NODE_HAS_LOWER) &&
-	    S_ISREG(n->st.mode) && !(n->flags & NODE_WHITEOUT))
+	    S_ISREG(n->st.mode) && !(n->flags & NODE_WHITEOUT)) {
+		before = tree_count_out(t, n);
 		compare_add(t, n);
+		tree_count_in(t, n, before);
+	}
 }
 
 void tree_node_set_cause(struct tree_node *n, bool is_first, const struct tree_cause *cause)
@@ -155,7 +159,7 @@ struct tree_node *tree_find_ino(struct tree *t, uint64_t ino)
 {
 	struct tree_node *n;
 
-	for (n = index_find(t, ino); n; n = n->same_next) {
+	for (n = index_find(t, ino); n; n = index_next(n)) {
 		if (node_is_live(n))
 			return n;
 	}

@@ -17,7 +17,7 @@
  *	tree_rename.c	is this new name an inode we knew under another?
  *	tree_limbo.c	names that vanished, until they are reported and freed
  *	tree_depth.c	touched or tampered: comparing contents
- *	tree_count.c	totals and which directories have lines beneath them
+ *	tree_count.c	totals, kept with every change, and which directories have lines
  *	tree_print.c	the lines
  *	tree_reread.c	looking again without having been told to
  *	tree_info.c	what others see of a node
@@ -34,8 +34,8 @@ struct tree_node *node_new(struct tree *t, struct tree_node *parent, const char 
 void node_free(struct tree *t, struct tree_node *n); /* childless; unlinks it everywhere */
 struct tree_node *node_child(const struct tree *t, const struct tree_node *n, const char *name,
 			     size_t len);
-int node_link(struct tree_node *n);    /* into its parent's table */
-void node_unlink(struct tree_node *n); /* out of it */
+int node_link(struct tree *t, struct tree_node *n);    /* into its parent's table */
+void node_unlink(struct tree *t, struct tree_node *n); /* out of it, if it is there */
 int node_make_dir(struct tree_node *n);
 void node_free_dir(struct tree *t, struct tree_node *n); /* which has no children */
 /* Some child, in a table that only loses entries. NULL: none is left. */
@@ -54,8 +54,17 @@ void index_remove(struct tree *t, struct tree_node *n);
 void index_watch(struct tree *t, struct tree_node *n);
 /* Watch its inode anew: the watch it has may not be there any more. */
 void index_rewatch(struct tree *t, struct tree_node *n);
-/* The first of the nodes of @ino, the others follow by .same_next. NULL: there is none. */
+/* The first of the nodes of @ino. NULL: there is none. */
 struct tree_node *index_find(const struct tree *t, uint64_t ino);
+/* The next name of the inode. NULL: there is none. */
+static inline struct tree_node *index_next(const struct tree_node *n)
+{
+	return n->names ? n->names->next : NULL;
+}
+static inline struct tree_node *index_prev(const struct tree_node *n)
+{
+	return n->names ? n->names->prev : NULL;
+}
 void index_unwatch_all(struct tree *t);
 void index_free(struct tree *t);
 /* The place in a table of @len that @hash, evenly spread over 32 bits, comes to. */
@@ -94,6 +103,13 @@ static inline uint64_t tree_ctime_ns(const struct tree_stat *st)
 {
 	return (uint64_t)st->ctime_sec * NS_PER_SEC + st->ctime_ns;
 }
+/* Seconds as struct tree_stat can hold them: to the year 19000, and what is later is then. */
+static inline int64_t tree_time_sec(int64_t sec)
+{
+	const int64_t max = (1ll << 39) - 1;
+
+	return sec > max ? max : sec < -max ? -max : sec;
+}
 
 /* --- tree_update.c */
 /* tree_judge() of a known node, and the report of what changed. 0 or -errno. */
@@ -121,6 +137,9 @@ int tree_read_marks(struct tree *t, struct tree_reader *r);
 bool tree_is_of_image(const struct tree *t, const struct tree_reader *r, const char *name,
 		      uint64_t btime_ns);
 int tree_keep_name(struct tree *t, struct tree_node *n);
+/* Is @name among the hidden ones? And: how many of these no child of @n has. */
+bool tree_dir_hides(const struct tree_dir *d, const char *name);
+uint32_t tree_bare_names(const struct tree *t, const struct tree_node *n);
 
 /* --- tree_entry.c */
 /* Make, watch and report the node of a name just found. 0 or -errno. */
@@ -164,11 +183,29 @@ void compare_drop(struct tree *t); /* all of it */
 bool tree_is_comparing(const struct tree *t);
 
 /* --- tree_count.c */
-void tree_count(const struct tree *t); /* fills the cache and has_lines, if needed */
-static inline void tree_changed(struct tree *t)
+/* A node as it was counted. */
+struct tree_counted {
+	bool is_counted, is_shown;
+};
+/*
+ * Around every change of what is counted of a node (verdict, depth, state, .unlisted,
+ * .hidden): out of the totals, and in again as it is then. They nest.
+ */
+struct tree_counted tree_count_out(struct tree *t, struct tree_node *n);
+void tree_count_in(struct tree *t, struct tree_node *n, struct tree_counted before);
+/* It has got its place in the tree, or has lost it. What is beneath it stays counted. */
+void tree_count_linked(struct tree *t, struct tree_node *n);
+void tree_count_unlinked(struct tree *t, struct tree_node *n);
+/* Is something beneath it listed? That makes a directory C which is not listed itself. */
+static inline bool node_has_lines(const struct tree_node *n)
 {
-	t->count->is_valid = false;
+	return n->dir && (n->dir->lines || n->dir->bare || n->dir->unlisted);
 }
+/*
+ * Count its children afresh, .lines and .bare. Returns whether they were right, and makes
+ * them so.
+ */
+bool tree_recount_dir(struct tree *t, struct tree_node *n);
 
 /* --- tree.c */
 /* Of an unmounted layer: is it too early to believe that names have vanished? */

@@ -29,12 +29,11 @@ int tree_vanish(struct tree *t, struct tree_node *n, const struct tree_reader *r
 		.flags = WORK_LIMBO,
 		.bits = r->bits & TREE_CHANGE_RESCAN,
 	};
-	node_unlink(n);
+	node_unlink(t, n);
 	tree_set_stale(t, n, false);
 	n->flags |= NODE_LIMBO;
 	n->work = w;
 	list_push(&t->limbo, w, false);
-	tree_changed(t);
 	return 0;
 }
 

@@ -75,8 +75,8 @@ void node_free(struct tree *t, struct tree_node *n)
 	compare_forget(t, n);
 	tree_forget_fd(t, n);
 	tree_set_stale(t, n, false);
+	node_unlink(t, n);
 	index_remove(t, n);
-	node_unlink(n);
 	node_free_dir(t, n);
 	count_node(t, -1);
 	free(n);
@@ -149,7 +149,7 @@ static int resize(struct tree_dir *d, uint32_t len)
 	return 0;
 }
 
-int node_link(struct tree_node *n)
+int node_link(struct tree *t, struct tree_node *n)
 {
 	struct tree_dir *d = n->parent->dir;
 
@@ -159,10 +159,11 @@ int node_link(struct tree_node *n)
 		return -ENOMEM;
 	put_slot(d->slots, d->slots_len, n);
 	d->len++;
+	tree_count_linked(t, n);
 	return 0;
 }
 
-void node_unlink(struct tree_node *n)
+void node_unlink(struct tree *t, struct tree_node *n)
 {
 	struct tree_dir *d = n->parent ? n->parent->dir : NULL;
 	uint32_t len, hole, i, home;
@@ -176,6 +177,7 @@ void node_unlink(struct tree_node *n)
 	}
 	d->slots[hole] = NULL;
 	d->len--;
+	tree_count_unlinked(t, n);
 
 	/* Close the gap: whoever probed past the hole moves back into it. */
 	for (i = table_next(hole, len); d->slots[i]; i = table_next(i, len)) {

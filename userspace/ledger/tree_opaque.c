@@ -48,11 +48,22 @@ static size_t place_of(const struct tree_dir *d, const char *name)
 	return from;
 }
 
-static bool is_kept(const struct tree_dir *d, const char *name)
+bool tree_dir_hides(const struct tree_dir *d, const char *name)
 {
 	size_t at = place_of(d, name);
 
 	return at < d->hidden_len && !strcmp(d->hidden[at], name);
+}
+
+uint32_t tree_bare_names(const struct tree *t, const struct tree_node *n)
+{
+	const struct tree_dir *d = n->dir;
+	uint32_t bare = 0;
+	size_t i;
+
+	for (i = 0; i < d->hidden_len; i++)
+		bare += !node_child(t, n, d->hidden[i], strlen(d->hidden[i]));
+	return bare;
 }
 
 bool tree_is_of_image(const struct tree *t, const struct tree_reader *r, const char *name,
@@ -60,7 +71,7 @@ bool tree_is_of_image(const struct tree *t, const struct tree_reader *r, const c
 {
 	if (r->flags & WORK_INITIAL)
 		return btime_ns && btime_ns <= t->image_ns;
-	return is_kept(r->node->dir, name);
+	return tree_dir_hides(r->node->dir, name);
 }
 
 int tree_keep_name(struct tree *t, struct tree_node *n)
@@ -70,7 +81,7 @@ int tree_keep_name(struct tree *t, struct tree_node *n)
 	char *name;
 	int err;
 
-	if (!t->image_ns || !(n->flags & NODE_HAS_LOWER) || is_kept(d, n->name))
+	if (!t->image_ns || !(n->flags & NODE_HAS_LOWER) || tree_dir_hides(d, n->name))
 		return 0;
 	err = add_hidden(n->name, d);
 	if (err)
@@ -112,19 +123,22 @@ static int set_opaque(struct tree *t, struct tree_reader *r, bool is_opaque)
 		.cause = r->cause,
 	};
 	struct tree_dir *d = r->node->dir;
+	struct tree_counted before;
 	int err = 0;
 
 	if (is_opaque == d->is_opaque)
 		return 0;
+	before = tree_count_out(t, r->node);
 	forget_hidden(d);
 	if (is_opaque)
 		err = layer_dir_foreach(d->lower, add_hidden, d);
-	if (err) {
+	if (err)
 		forget_hidden(d);
+	d->bare = tree_bare_names(t, r->node);
+	tree_count_in(t, r->node, before);
+	if (err)
 		return err;
-	}
 	d->is_opaque = is_opaque;
-	tree_changed(t);
 	tree_report(t, &change);
 	spread_opacity(t, r);
 	return 0;

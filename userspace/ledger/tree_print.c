@@ -104,7 +104,7 @@ static enum tree_verdict verdict_of(const struct item *i)
 {
 	if (!i->node)
 		return TREE_DELETED;
-	if (i->node->verdict == TREE_NONE && i->node->dir && i->node->dir->has_lines)
+	if (i->node->verdict == TREE_NONE && node_has_lines(i->node))
 		return TREE_MODIFIED;
 	return (enum tree_verdict)i->node->verdict;
 }
@@ -133,7 +133,7 @@ static int print_item(struct printer *p, const struct item *i, tree_line_fn fn, 
 /* Without lines beneath, a directory need not be walked. */
 static bool is_entered(const struct printer *p, const struct item *i)
 {
-	return i->node && i->node->dir && (p->all || i->node->dir->has_lines);
+	return i->node && i->node->dir && (p->all || node_has_lines(i->node));
 }
 
 int tree_foreach(const struct tree *t, bool all, tree_line_fn fn, void *arg)
@@ -143,7 +143,6 @@ int tree_foreach(const struct tree *t, bool all, tree_line_fn fn, void *arg)
 	struct frame *f;
 	int err;
 
-	tree_count(t);
 	err = enter(&p, t->root);
 	while (!err && p.len) {
 		f = &p.frames[p.len - 1];

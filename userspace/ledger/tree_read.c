@@ -206,15 +206,16 @@ static void finish(struct tree *t, struct tree_reader *r)
 {
 	struct tree_node *n = r->node;
 	uint64_t now_ns = clock_mono_ns(), rest_ns = r->spent_ns * TREE_BACKOFF_FACTOR;
+	struct tree_counted before;
 
 	if (rest_ns > TREE_BACKOFF_MAX_NS)
 		rest_ns = TREE_BACKOFF_MAX_NS;
 	n->dir->may_read_ns = now_ns + rest_ns;
 	n->dir->is_unread = false;
 	t->unlisted += (uint64_t)r->unlisted - n->dir->unlisted;
-	if (n->dir->unlisted != r->unlisted)
-		tree_changed(t);
+	before = tree_count_out(t, n);
 	n->dir->unlisted = r->unlisted;
+	tree_count_in(t, n, before);
 
 	/* A scan is not over while something in it has to be read once more. */
 	if (rest_ns < TREE_RETRY_NS)

@@ -46,7 +46,7 @@ struct tree_node *tree_find_origin(struct tree *t, const struct tree_node *n, ui
 
 	if (!(n->flags & NODE_INDEXED))
 		return NULL;
-	for (c = index_find(t, n->st.ino); c && left; c = c->same_next, left--) {
+	for (c = index_find(t, n->st.ino); c && left; c = index_next(c), left--) {
 		if (!may_be_origin(c, n, btime_ns))
 			continue;
 		if (!node_is_live(c)) {

@@ -30,9 +30,9 @@ int tree_stat_entry(struct tree *t, int dirfd, const char *name, struct tree_sta
 		return -errno;
 	*ret = (struct tree_stat){
 		.ino = x.stx_ino,
-		.mtime_sec = x.stx_mtime.tv_sec,
+		.mtime_sec = tree_time_sec(x.stx_mtime.tv_sec),
 		.mtime_ns = x.stx_mtime.tv_nsec,
-		.ctime_sec = x.stx_ctime.tv_sec,
+		.ctime_sec = tree_time_sec(x.stx_ctime.tv_sec),
 		.ctime_ns = x.stx_ctime.tv_nsec,
 		.uid = x.stx_uid,
 		.gid = x.stx_gid,
@@ -91,6 +91,8 @@ static int gather(struct tree *t, struct tree_node *n, int dirfd, const struct t
 	if (err && err != -ENOENT)
 		return err;
 	ret->has_lower = !err;
+	if (ret->has_lower && !t->image_ns)
+		ret->lower.st.st_mtim.tv_sec = tree_time_sec(ret->lower.st.st_mtim.tv_sec);
 
 	/* Costs a system call: where docker would look, and where it makes a finding. */
 	if (!ret->has_lower && !(S_ISREG(st->mode) && (st->mode & 0111)))
@@ -222,7 +224,8 @@ static void judge_depth(struct tree *t, struct tree_node *n, unsigned bits)
 		return;
 	}
 	if (!S_ISREG(n->st.mode)) {
-		n->depth = TREE_TOUCHED;
+		/* Of a directory it depends on what is beneath it. */
+		n->depth = S_ISDIR(n->st.mode) ? TREE_DEPTH_UNKNOWN : TREE_TOUCHED;
 		return;
 	}
 	if ((bits & TREE_CHANGE_CTIME) || (n->flags & NODE_WRITTEN))
@@ -231,6 +234,7 @@ static void judge_depth(struct tree *t, struct tree_node *n, unsigned bits)
 
 int tree_judge(struct tree *t, struct tree_node *n, int dirfd, const struct tree_stat *st)
 {
+	struct tree_counted before;
 	struct evidence e;
 	bool was_whiteout = n->flags & NODE_WHITEOUT, whiteout;
 	uint32_t capability;
@@ -257,13 +261,13 @@ int tree_judge(struct tree *t, struct tree_node *n, int dirfd, const struct tree
 	if (whiteout != was_whiteout)
 		bits |= TREE_CHANGE_WHITEOUT;
 
+	before = tree_count_out(t, n);
 	n->flags &= (uint16_t) ~(NODE_HAS_LOWER | NODE_WHITEOUT);
 	n->flags |= (uint16_t)((e.has_lower ? NODE_HAS_LOWER : 0) | (whiteout ? NODE_WHITEOUT : 0));
 	n->verdict = (uint8_t)verdict;
 	n->capability = capability;
 	n->st = *st;
-	if (bits)
-		tree_changed(t);
 	judge_depth(t, n, bits);
+	tree_count_in(t, n, before);
 	return (int)bits;
 }

@@ -20,17 +20,22 @@
 #define TREE_RELIST_NS	      (10 * NS_PER_SEC)	  /* at most so often for names without a node */
 #define TREE_FRESH_NS	      NS_PER_SEC	  /* work younger than this is not lag */
 
-/* What is kept of statx. */
+/* What is kept of statx. Seconds as tree_time_sec() has them. */
 struct tree_stat {
 	uint64_t ino;
 	union {
 		uint64_t size;
 		uint64_t rdev; /* of devices: major << 20 | minor */
 	};
-	int64_t mtime_sec, ctime_sec;
-	uint32_t mtime_ns, ctime_ns;
-	uint32_t uid, gid, nlink;
-	uint16_t mode;
+	struct {
+		int64_t mtime_sec : 40;
+		int64_t ctime_sec : 40;
+		uint64_t mtime_ns : 30;
+		uint64_t ctime_ns : 30;
+		uint64_t nlink : 32;
+		uint64_t mode : 16;
+	} __attribute__((packed));
+	uint32_t uid, gid;
 };
 
 enum tree_node_flags {
@@ -45,6 +50,13 @@ enum tree_node_flags {
 	NODE_OPTIONAL = 1u << 8,   /* counted in optional_watches */
 	NODE_WRITTEN = 1u << 9,	   /* contents to be compared again */
 	NODE_COMPARING = 1u << 10, /* queued for comparison */
+	NODE_COUNTED = 1u << 11,   /* in the totals, as it is */
+	NODE_BYTES = 1u << 12, /* of the names of its inode the one whose size is in the totals */
+};
+
+/* Names of an inode that has several. */
+struct tree_names {
+	struct tree_node *next, *prev;
 };
 
 /*
@@ -52,10 +64,10 @@ enum tree_node_flags {
  * begins where the other members end. Writers' numbers are handed out one by one.
  */
 struct tree_node {
-	struct tree_node *parent;		 /* NULL: the root */
-	struct tree_node *same_next, *same_prev; /* other names of the inode */
-	struct tree_work *work;			 /* queued, or NULL */
-	struct tree_dir *dir;			 /* of directories */
+	struct tree_node *parent; /* NULL: the root */
+	struct tree_names *names; /* before and after it; NULL: it is the only one */
+	struct tree_work *work;	  /* queued, or NULL */
+	struct tree_dir *dir;	  /* of directories */
 	struct tree_stat st;
 	uint64_t first_ns, last_ns;
 	uint64_t birth_ns; /* of the inode, 0: the file system does not tell */
@@ -84,13 +96,14 @@ struct tree_dir {
 	uint32_t len;
 	uint32_t cursor;      /* of the walk that passes through */
 	uint32_t unlisted;    /* entries without a node, all of them A */
+	uint32_t lines;	      /* children that are listed, or have something listed beneath */
+	uint32_t bare;	      /* of .hidden: those no child has, each a D */
 	uint64_t may_read_ns; /* CLOCK_MONOTONIC; not sooner, see trap 6 */
 	char **hidden;	      /* sorted names of the image, of an opaque directory */
 	size_t hidden_len;
 	bool is_opaque; /* by its own mark or its parent's */
 	bool has_xwhiteouts;
 	bool is_unread;
-	bool has_lines; /* of the last count: lines beneath it */
 };
 
 enum tree_work_flags {
@@ -99,6 +112,7 @@ enum tree_work_flags {
 	WORK_INITIAL = 1u << 2, /* part of the first scan */
 	WORK_RESCAN = 1u << 3,	/* look at every entry, descend everywhere */
 	WORK_LIMBO = 1u << 4,
+	WORK_UNCOUNTED = 1u << 5, /* limbo: nothing of it is in the totals any more */
 };
 
 /* A node that is queued, ready or delayed, or waits in limbo. */
@@ -160,11 +174,6 @@ struct tree_compare {
 	struct timespec ctime;
 };
 
-struct tree_count_cache {
-	struct tree_counts counts;
-	bool is_valid;
-};
-
 struct tree {
 	struct tree_node *root;
 	struct layer_stack *stack;
@@ -209,7 +218,7 @@ struct tree {
 
 	uint64_t scanned_wall_ns, last_change_wall_ns;
 	uint64_t dir_reads, lstats, rescans, stales;
-	struct tree_count_cache *count;
+	struct tree_counts totals; /* kept by tree_count.c */
 };
 
 #endif /* LEDGER_TREE_TYPES_H */

@@ -26,7 +26,6 @@ void tree_report(struct tree *t, struct tree_change *change)
 		wall_ns = clock_wall_ns();
 	if (wall_ns > t->last_change_wall_ns)
 		t->last_change_wall_ns = wall_ns;
-	tree_changed(t);
 	if (t->on_change)
 		t->on_change(change, t->arg);
 }
@@ -37,14 +36,17 @@ void tree_report(struct tree *t, struct tree_change *change)
  */
 static void share(struct tree *t, const struct tree_node *n)
 {
+	struct tree_counted before;
 	struct tree_node *s;
 
 	if (node_is_dir(n) || n->st.nlink < 2 || !(n->flags & NODE_INDEXED))
 		return;
-	for (s = index_find(t, n->st.ino); s; s = s->same_next) {
+	for (s = index_find(t, n->st.ino); s; s = index_next(s)) {
 		if (s == n || s->verdict != TREE_ADDED || !tree_same_file(&s->st, &n->st))
 			continue;
+		before = tree_count_out(t, s);
 		s->st = n->st;
+		tree_count_in(t, s, before);
 		s->last_ns = n->last_ns;
 		s->last_writer = n->last_writer;
 		s->capability = n->capability;
@@ -58,7 +60,7 @@ static void pass_on(struct tree *t, const struct tree_node *n, const struct tree
 
 	if (node_is_dir(n) || n->verdict != TREE_ADDED)
 		return;
-	for (; s; s = s->same_next) {
+	for (; s; s = index_next(s)) {
 		if (s != n && s->verdict == TREE_ADDED && !(s->flags & NODE_STALE) &&
 		    node_is_live(s)) {
 			queue_add(t, s, WORK_STAT, cause, 0);
