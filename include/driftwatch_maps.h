@@ -98,6 +98,7 @@ struct dw_control {
 	__u64 set;		 /* drawn when the maps were made: which counters these are */
 	__u64 drains;		 /* of "files": two for each, odd while one is under way */
 	__u64 files_base;	 /* .files_started when "files" was drained last */
+	__u64 misses_told;	 /* runs that were missed and that an agent has told of */
 	/* counted by the programs */
 	__u64 lost_runs;      /* no slot was free: a write or an operation was not counted */
 	__u64 files_started;  /* aggregates put into "files" */

@@ -279,6 +279,30 @@ static void what_was_added_for_a_container_survives_the_agent(void **state)
 	assert_int_equal(set, again);
 }
 
+static uint64_t missed_and_not_told(struct probe *p)
+{
+	struct probe_health health;
+
+	probe_read_pulse(p, &health);
+	return probe_take_misses(p, health.runs_missed);
+}
+
+static void runs_that_were_missed_are_told_by_one_agent(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_options options = {.tier = PROBE_TIER_FS, .pin_dir = pin_dir};
+
+	assert_int_equal(missed_and_not_told(lab->probe), 0);
+	lab->probe->control->lost_runs += 2;
+	assert_int_equal(missed_and_not_told(lab->probe), 2);
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
+	assert_true(probe_was_adopted(lab->probe));
+	assert_int_equal(missed_and_not_told(lab->probe), 0);
+	lab->probe->control->lost_runs++; /* or in the gap */
+	assert_int_equal(missed_and_not_told(lab->probe), 1);
+}
+
 #define SMALL(f)  cmocka_unit_test_setup_teardown(f, open_small, close_lab)
 #define PINNED(f) cmocka_unit_test_setup_teardown(f, open_pinned, close_lab)
 
@@ -293,6 +317,7 @@ int main(void)
 		SMALL(a_detached_program_is_noticed_and_attached_again),
 		PINNED(pins_without_all_their_programs_are_not_adopted),
 		PINNED(what_was_added_for_a_container_survives_the_agent),
+		PINNED(runs_that_were_missed_are_told_by_one_agent),
 	};
 
 	if (!lab_can(PROBE_TIER_FS, LAB_ROOT_FS))

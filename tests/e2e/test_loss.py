@@ -144,6 +144,85 @@ def what_cannot_be_watched_is_scanned_and_marked_while_it_lasts(env):
     env.healed(wide, 15)
 
 
+def map_of_pins(name):
+    version, = os.listdir(PINS)
+    return f"{PINS}/{version}/map_{name}"
+
+
+@contextlib.contextmanager
+def full_table_of_roots(env):
+    """Directories of a file system that is not there take all the room."""
+    keys = [struct.pack("=QII", ino, 0xfffffff, 0).hex(" ") for ino in range(8192)]
+
+    def batch(what, value=""):
+        path = os.path.join(env.suite.tmp, "batch")
+        with open(path, "w", encoding="ascii") as f:
+            for key in keys:
+                print("map", what, "pinned", map_of_pins("roots"), "key hex", key, value, file=f)
+        return process.run(["bpftool", "batch", "file", path])
+
+    check(batch("update", "value hex 00 00 00 00 03 00 00 00").returncode, "it is not full")
+    try:
+        yield
+    finally:
+        batch("delete")
+
+
+@suite.test
+def roots_there_is_no_room_for_are_marked_and_told_when_there_is(env):
+    quiet = env.run()
+    with full_table_of_roots(env):
+        c = env.docker.run()
+        eventually(lambda: env.lost(c, "roots_full"), 5, "roots_full is counted")
+        check("roots_full" in env.reasons(c), "not marked")
+        c.control.ask("op creat_write")
+        env.same(c)
+        check_equal(env.lost(quiet, "roots_full"), 0, "of a container that was known before")
+        check(env.agent.files(quiet.id)["complete"], "another container is marked")
+        check("roots_full" in env.reasons(c), "the mark does not last")
+    env.healed(c, 5)
+    before, done = env.totals(c), c.control.load("write", "/img/after", 40)
+    equal_within(lambda: tuple(now - then for now, then in zip(env.totals(c), before)),
+                 lambda: done, 2, "calls and bytes from then on")
+
+
+@suite.test
+def a_layer_that_cannot_be_read_is_marked_and_read_when_it_can(env):
+    c = env.docker.run()
+    c.control.ask("op creat")
+    upper = c.driver_data()["UpperDir"]
+    os.rename(upper, upper + ".away")
+    agent = Agent(env.suite, name="blind")
+    check("walk_failed" in agent.files(c.id)["incomplete_reasons"], "not marked")
+    os.rename(upper + ".away", upper)
+    eventually(lambda: agent.files(c.id)["complete"], 5, "read again")
+    check_equal(agent.diff(c.id), c.diff(), "diff")
+    done = c.control.load("write", "/img/after", 40)
+    equal_within(lambda: counts_of(agent, c, "/img/after"), lambda: (done, done), 2,
+                 "total and file from then on")
+    check_equal(agent.metrics().of(c.id, "driftwatch_container_events_lost_total",
+                                   reason="walk_failed"), 1, "walk_failed is counted once")
+    check_equal(agent.stop(), 0, "exit")
+
+
+@suite.test
+def a_path_too_long_for_a_record_is_counted_and_its_file_is_listed(env):
+    agent, c, quiet = Agent(env.suite, name="roomy"), env.docker.run(), env.docker.run()
+
+    def lost(container):
+        return agent.metrics().of(container.id, "driftwatch_container_events_lost_total",
+                                  reason="path_too_long")
+
+    equal_within(lambda: agent.diff(c.id), c.diff, 5, "diff")
+    c.control.ask("op longpath")
+    eventually(lambda: lost(c), 10, "path_too_long is counted")
+    check_equal(lost(quiet), 0, "of a container that did nothing")
+    eventually(lambda: agent.files(c.id)["complete"], 5, "whole again")
+    deep = "/img/d" + 60 * ("/" + 100 * "n") + "/deep"
+    check_equal(agent.file(c.id, deep)["written_bytes"], 10, "bytes")
+    check_equal(agent.stop(), 0, "exit")
+
+
 def offset_in_control(control, member):
     """Where the programs' own types say that it is."""
     types = json.loads(process.checked(["bpftool", "-j", "btf", "dump", "map", "pinned", control,
@@ -154,7 +233,7 @@ def offset_in_control(control, member):
 
 def skip_a_run():
     """The kernel's count of runs that found no room, one higher."""
-    control = [f"{PINS}/{d}/map_control" for d in os.listdir(PINS)][0]
+    control = map_of_pins("control")
     key = ["key", "0", "0", "0", "0"]
     shown = json.loads(process.checked(["bpftool", "-j", "map", "lookup", "pinned", control, *key]))
     value = bytearray(int(byte, 16) for byte in shown["value"])
@@ -207,7 +286,7 @@ def numbers_used_again_charge_nobody_with_an_earlier_containers_files(env):
         c = docker.run()
         truth = c.control.load("write", "/img/f", 10 + 7 * n)
         for agent in agents:
-            equal_within(lambda a=agent: counts_of(a, c), lambda: (truth, truth), 3,
+            equal_within(lambda a=agent: counts_of(a, c, "/img/f"), lambda: (truth, truth), 3,
                          f"{agent.options[1]}, round {n}: total and file")
         dev, ino = numbers(c)
         reused = [reused[0] + (dev in seen_dev), reused[1] + (ino in seen_ino)]
@@ -220,8 +299,8 @@ def numbers_used_again_charge_nobody_with_an_earlier_containers_files(env):
         check_equal(agent.stop(), 0, "exit")
 
 
-def counts_of(agent, container):
-    m, entry = agent.metrics(), agent.file(container.id, "/img/f")
+def counts_of(agent, container, path):
+    m, entry = agent.metrics(), agent.file(container.id, path)
     total = tuple(m.of(container.id, f"driftwatch_container_{x}_total", target="layer")
                   for x in ("write_calls", "written_bytes"))
     return total, (entry["write_calls"], entry["written_bytes"])

@@ -68,7 +68,8 @@ def race(env, kind, fs="ext4", expected=docker_diff):
         env.same(container, f"{kind}, pause {number}", lambda a=answer: a)
         container.unpause()
         truths.add("\n".join(answer))
-    check(len(truths) > ROUNDS / 2, f"only {len(truths)} different lists in {ROUNDS} pauses")
+    wanted = min(ROUNDS / 2, 40)  # some races know no more than a hundred
+    check(len(truths) > wanted, f"only {len(truths)} different lists in {ROUNDS} pauses")
     files = env.agent.files(container.id)
     container.kill()
     env.same(container, "after its end", lambda: expected(container))

@@ -345,6 +345,18 @@ static void a_container_without_a_slot_has_no_counters(void **state)
 	assert_true(has_line(body, "driftwatch_series_dropped{reason=\"max_containers\"} 0"));
 }
 
+static void totals_that_are_not_all_there_yet_are_not_shown(void **state)
+{
+	struct world *w = *state;
+	struct ledger_container *c = add(w, "abc", "web");
+
+	c->counts_pending = true;
+	assert_null(strstr(scrape(w, false), "target=\"layer\""));
+	assert_non_null(strstr(scrape(w, false), "target=\"volume\""));
+	c->counts_pending = false;
+	assert_non_null(strstr(scrape(w, false), "target=\"layer\""));
+}
+
 static void losses_and_programs_of_the_kernel_side_are_shown(void **state)
 {
 	struct world *w = *state;
@@ -452,6 +464,8 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_family_is_in_one_piece, setup, teardown),
 		cmocka_unit_test_setup_teardown(containers_past_the_cap_are_counted_not_shown,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(totals_that_are_not_all_there_yet_are_not_shown,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_container_without_a_slot_has_no_counters, setup,
 						teardown),

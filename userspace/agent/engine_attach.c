@@ -4,6 +4,7 @@
  * roots of its layer and volumes, its cgroups.
  *
  * Volume sources can be shared by containers: they stay set while one uses them.
+ * What there is no room for is counted in track.untold, and told when there is.
  */
 #include "agent/engine_internal.h"
 
@@ -22,7 +23,11 @@ static void set_overlay(struct engine *e, struct track *t, uint32_t dev)
 	t->overlay_dev = dev;
 	if (!dev)
 		return;
-	probe_set_overlay(e->probe, dev, t->c->slot);
+	if (probe_set_overlay(e->probe, dev, t->c->slot)) {
+		t->overlay_dev = 0;
+		t->untold++;
+		return;
+	}
 	probe_adopt_provisional(e->probe, t->c->slot);
 }
 
@@ -40,13 +45,14 @@ static void set_cgroups(struct engine *e, struct track *t, const uint64_t *ids, 
 	copy = len ? malloc(len * sizeof(*copy)) : NULL;
 	if (len && !copy)
 		len = 0;
-	if (len)
-		memcpy(copy, ids, len * sizeof(*copy));
 	free(t->cgroup_ids);
 	t->cgroup_ids = copy;
-	t->cgroup_ids_len = len;
+	t->cgroup_ids_len = 0;
 	for (size_t i = 0; i < len; i++)
-		probe_set_cgroup(e->probe, copy[i], t->c->slot);
+		if (probe_set_cgroup(e->probe, ids[i], t->c->slot))
+			t->untold++;
+		else
+			copy[t->cgroup_ids_len++] = ids[i];
 }
 
 static void drop_volume(struct engine *e, const struct dw_inode *key)
@@ -56,7 +62,8 @@ static void drop_volume(struct engine *e, const struct dw_inode *key)
 	HASH_FIND(hh, e->volumes, key, sizeof(*key), v);
 	if (!v || --v->users)
 		return;
-	probe_clear_root(e->probe, key->dev, key->ino);
+	if (v->is_set)
+		probe_clear_root(e->probe, key->dev, key->ino);
 	HASH_DEL(e->volumes, v);
 	free(v);
 }
@@ -72,9 +79,21 @@ static void add_volume(struct engine *e, const struct dw_inode *key)
 			return;
 		v->key = *key;
 		HASH_ADD(hh, e->volumes, key, sizeof(v->key), v);
-		probe_set_root(e->probe, key->dev, key->ino, 0, DW_ROOT_VOLUME);
 	}
 	v->users++;
+}
+
+static void tell_volumes(struct engine *e, struct track *t)
+{
+	struct volume_root *v;
+
+	for (size_t i = 0; i < t->volumes_len; i++) {
+		HASH_FIND(hh, e->volumes, &t->volumes[i], sizeof(v->key), v);
+		if (v && !v->is_set)
+			v->is_set = !probe_set_root(e->probe, v->key.dev, v->key.ino, 0,
+						    DW_ROOT_VOLUME);
+		t->untold += !v || !v->is_set;
+	}
 }
 
 static void clear_volumes(struct engine *e, struct track *t)
@@ -127,22 +146,28 @@ static struct dw_inode stat_root(const struct engine *e, const char *path)
 	return key;
 }
 
+static void set_root(struct engine *e, struct track *t, const char *path, enum dw_root_kind kind,
+		     struct dw_inode *told)
+{
+	struct dw_inode key;
+
+	if (told->ino || !path)
+		return;
+	key = stat_root(e, path);
+	if (!key.ino)
+		return;
+	if (probe_set_root(e->probe, key.dev, key.ino, t->c->slot, kind))
+		t->untold++;
+	else
+		*told = key;
+}
+
 static void set_roots(struct engine *e, struct track *t, const struct container_overlay *o)
 {
 	if (!e->probe || !t->c->slot)
 		return;
-	if (!t->upper.ino && o->upper) {
-		t->upper = stat_root(e, o->upper);
-		if (t->upper.ino)
-			probe_set_root(e->probe, t->upper.dev, t->upper.ino, t->c->slot,
-				       DW_ROOT_UPPER);
-	}
-	if (!t->work.ino && o->work) {
-		t->work = stat_root(e, o->work);
-		if (t->work.ino)
-			probe_set_root(e->probe, t->work.dev, t->work.ino, t->c->slot,
-				       DW_ROOT_WORK);
-	}
+	set_root(e, t, o->upper, DW_ROOT_UPPER, &t->upper);
+	set_root(e, t, o->work, DW_ROOT_WORK, &t->work);
 }
 
 void engine_detach(struct engine *e, struct track *t)
@@ -163,8 +188,10 @@ void engine_attach(struct engine *e, struct track *t)
 {
 	const struct container *meta = t->c->meta;
 
+	t->untold = 0;
 	set_roots(e, t, &meta->overlay);
 	set_overlay(e, t, meta->overlay.dev);
 	set_cgroups(e, t, meta->cgroup_ids, meta->cgroup_ids_len);
 	set_volumes(e, t, meta);
+	tell_volumes(e, t);
 }

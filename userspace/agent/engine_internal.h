@@ -44,6 +44,7 @@ struct engine_state;
 struct volume_root {
 	struct dw_inode key;
 	unsigned users;
+	bool is_set; /* the probe knows it */
 	UT_hash_handle hh;
 };
 
@@ -65,6 +66,7 @@ struct track {
 	size_t cgroup_ids_len;
 	struct dw_inode *volumes;
 	size_t volumes_len;
+	size_t untold;		 /* of the above: how many the probe had no room for */
 	uint64_t work_due_ns;	 /* monotonic; 0: nothing queued in the tree */
 	uint64_t last_rescan_ns; /* monotonic */
 	uint64_t rescan_due_ns;	 /* monotonic; 0: none wanted */
@@ -187,8 +189,7 @@ struct engine {
 	int next_subscription;
 	uint64_t next_seq;
 	uint64_t next_burst_ns;
-	uint64_t runs_missed;	    /* program runs skipped, as of the last look */
-	uint64_t detached;	    /* programs detached from outside, likewise */
+	uint64_t detached;	    /* programs detached from outside, as of the last look */
 	uint64_t lost_nobodys;	    /* records lost that were of no container, likewise */
 	bool wants_inventory;	    /* a look at all containers there are */
 	uint64_t next_inventory_ns; /* monotonic: not before */
@@ -223,7 +224,7 @@ struct track *engine_track_of_slot(const struct engine *e, dw_container_t slot);
 void engine_open_tree(struct engine *e, struct track *t);
 
 /* engine_attach.c */
-void engine_attach(struct engine *e, struct track *t);
+void engine_attach(struct engine *e, struct track *t); /* again: what there was no room for */
 void engine_detach(struct engine *e, struct track *t);
 
 /* engine_runtime.c */

@@ -14,9 +14,10 @@
 #define PROGRESS_EVERY_NS (2 * NS_PER_SEC)  /* words about a first scan that takes long */
 #define RESCAN_EVERY_NS	  (10 * NS_PER_SEC) /* at most one rescan after loss per container */
 #define SCAN_EVERY_NS	  (5 * NS_PER_SEC)  /* layers without complete events */
+#define OPEN_EVERY_NS	  (2 * NS_PER_SEC)  /* a layer that cannot be read is tried again */
 
 /* Marks that go when their cause goes, not with a reading of the layer. */
-#define LASTING (1u << LOSS_WALK_FAILED | 1u << LOSS_WATCH_FULL)
+#define LASTING (1u << LOSS_WALK_FAILED | 1u << LOSS_WATCH_FULL | 1u << LOSS_ROOTS_FULL)
 
 /* --- rescans --- */
 
@@ -75,6 +76,17 @@ static void check_watches(struct track *t)
 		c->incomplete &= ~(1u << LOSS_WATCH_FULL);
 }
 
+/* What the programs were not told of is not counted, until another container makes room. */
+static void check_roots(struct track *t)
+{
+	struct ledger_container *c = t->c;
+
+	if (t->untold && !(c->incomplete & 1u << LOSS_ROOTS_FULL))
+		engine_report_loss(t->engine, t, LOSS_ROOTS_FULL, t->untold);
+	if (!t->untold)
+		c->incomplete &= ~(1u << LOSS_ROOTS_FULL);
+}
+
 /* Re-read and settled: what was lost has been found in the layer. */
 static void heal(struct track *t)
 {
@@ -91,6 +103,7 @@ void engine_check_marks(struct track *t)
 	if (t->c->removed_wall_ns)
 		return;
 	check_watches(t);
+	check_roots(t);
 	heal(t);
 }
 
@@ -129,9 +142,10 @@ static void check_losses(struct engine *e, struct track *t)
 static void retry_open(struct engine *e, struct track *t, uint64_t now)
 {
 	if (t->c->tree || !(t->c->incomplete & 1u << LOSS_WALK_FAILED) ||
-	    now - t->last_rescan_ns < RESCAN_EVERY_NS)
+	    now - t->last_rescan_ns < OPEN_EVERY_NS)
 		return;
 	t->last_rescan_ns = now;
+	engine_attach(e, t); /* its roots could not be looked at either */
 	engine_open_tree(e, t);
 }
 
@@ -154,6 +168,8 @@ void engine_look_after(struct engine *e, struct track *t)
 
 	if (c->removed_wall_ns)
 		return;
+	if (t->untold)
+		engine_attach(e, t);
 	engine_check_marks(t); /* before new ones are made: each is there for a while */
 	check_losses(e, t);
 	tell_progress(t, now);
@@ -187,16 +203,15 @@ static int lose_one(struct ledger_container *c, void *arg)
 }
 
 /* A loss that says nothing of whose it was is everybody's. */
-static void check_common(struct engine *e, enum loss_reason reason, uint64_t now, uint64_t *seen)
+static void check_common(struct engine *e, enum loss_reason reason, uint64_t count)
 {
-	struct common_loss loss = {.reason = reason, .count = now - *seen};
+	struct common_loss loss = {.reason = reason, .count = count};
 
-	if (now > *seen) {
-		log_warning("%s (%llu times): re-reading all layers", loss_reason_name(reason),
-			    (unsigned long long)loss.count);
-		ledger_foreach(e->ledger, lose_one, &loss);
-	}
-	*seen = now;
+	if (!count)
+		return;
+	log_warning("%s (%" PRIu64 " times): re-reading all layers", loss_reason_name(reason),
+		    count);
+	ledger_foreach(e->ledger, lose_one, &loss);
 }
 
 /* Lost records of no container may have told of one that began: look at all there are. */
@@ -222,8 +237,9 @@ void engine_check_probe(struct engine *e)
 		return;
 	probe_check_hooks(e->probe);
 	probe_read_pulse(e->probe, &health);
-	check_common(e, LOSS_PROGRAM_MISS, health.runs_missed, &e->runs_missed);
-	check_common(e, LOSS_DETACHED, health.detached, &e->detached);
+	check_common(e, LOSS_PROGRAM_MISS, probe_take_misses(e->probe, health.runs_missed));
+	check_common(e, LOSS_DETACHED, health.detached - e->detached);
+	e->detached = health.detached;
 	check_nobodys(e, health.records_lost_nobodys);
 	if (health.files_size && health.files_used > health.files_size / 2)
 		engine_drain_files(e);

@@ -131,6 +131,7 @@ static int check_read(struct ledger_container *c, void *arg)
 			engine_fold_files(t->engine);
 		r->has_folded = true;
 		engine_adopt_files(t->engine, t);
+		c->counts_pending = false;
 		engine_state_restore(t->engine, t);
 		note_earlier_drift(c);
 	}
@@ -196,6 +197,7 @@ static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
 		engine_flush_now(e, true); /* no coalescing */
 		work_on_trees(e, ENGINE_WORK_NS);
 		engine_flush_events(e);
+		check_ready(e); /* what a first scan has found is counted as well */
 		if (is_settled(e, c))
 			return true;
 		now = clock_mono_ns();

@@ -60,6 +60,7 @@ static void take_slot(struct engine *e, struct track *t)
 		e->free_len--;
 		if (e->probe)
 			probe_read_counters(e->probe, c->slot, &c->counters_base);
+		c->counts_pending = e->probe && probe_tier(e->probe) == PROBE_TIER_FS;
 		engine_state_note_slot(e, t);
 	}
 	e->by_slot[c->slot] = t;

@@ -16,6 +16,7 @@
 #include <uthash.h>
 
 #include "base/file.h"
+#include "base/log.h"
 
 #define EVENT_BUFFER 65536
 #define READ_CHUNK   65536
@@ -38,7 +39,7 @@ struct watch {
 	int wake_fd, mounts_fd;
 	bool cannot_poll; /* mountinfo is a plain file, as beneath a copied host root */
 	struct watched *watched;
-	uint64_t refused;
+	bool has_refused; /* and said so */
 };
 
 static int add_to_epoll(struct watch *w, int fd, uint32_t events)
@@ -113,11 +114,6 @@ int watch_fd(const struct watch *w)
 	return w->epoll_fd;
 }
 
-uint64_t watch_refused(const struct watch *w)
-{
-	return w->refused;
-}
-
 static int remember(struct watch *w, int wd, struct source *s, const char *key)
 {
 	struct watched *entry;
@@ -139,6 +135,16 @@ static int remember(struct watch *w, int wd, struct source *s, const char *key)
 	return 0;
 }
 
+/* Not fatal: what is not watched is seen when everything is looked at again. */
+static int refuse(struct watch *w, const char *path, int err)
+{
+	if (!w->has_refused)
+		log_warning("%s cannot be watched: %s: changes of some containers show late", path,
+			    strerror(-err));
+	w->has_refused = true;
+	return err;
+}
+
 int watch_add(struct watch *w, struct source *s, const char *path, const char *key)
 {
 	auto_free char *host_path = NULL;
@@ -146,20 +152,16 @@ int watch_add(struct watch *w, struct source *s, const char *path, const char *k
 	auto_close int fd = -1;
 	int wd;
 
-	if (HASH_COUNT(w->watched) >= WATCHES_MAX) {
-		w->refused++;
-		return -ENOSPC;
-	}
+	if (HASH_COUNT(w->watched) >= WATCHES_MAX)
+		return refuse(w, path, -ENOSPC);
 	/* inotify takes a path only; through the fd, links stay within the host root. */
 	fd = hostfs_open(s->fs, path, O_PATH | O_DIRECTORY);
 	if (fd < 0)
 		return fd;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	wd = inotify_add_watch(w->inotify_fd, link, DIRECTORY_EVENTS);
-	if (wd < 0) {
-		w->refused++;
-		return -errno;
-	}
+	if (wd < 0)
+		return refuse(w, path, -errno);
 	return remember(w, wd, s, key);
 }
 

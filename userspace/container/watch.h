@@ -23,7 +23,6 @@ int watch_open(const struct hostfs *fs, struct watch **ret);
 struct watch *watch_close(struct watch *w); /* takes NULL, returns NULL */
 
 int watch_fd(const struct watch *w);
-uint64_t watch_refused(const struct watch *w); /* directories that could not be watched */
 
 /*
  * Watch a directory of @s. Events in it carry @key, or when @key is "" or ends in

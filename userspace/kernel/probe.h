@@ -286,6 +286,12 @@ int probe_read_health(const struct probe *p, struct probe_health *ret);
  */
 void probe_read_pulse(const struct probe *p, struct probe_health *ret);
 
+/*
+ * How many of @runs_missed no agent has told of yet; all count as told from now on, for
+ * one that adopts the pins too.
+ */
+uint64_t probe_take_misses(struct probe *p, uint64_t runs_missed);
+
 /* Find hooks that somebody detached, attach them again, count them in .detached. */
 void probe_check_hooks(struct probe *p);
 

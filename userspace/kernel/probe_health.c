@@ -147,6 +147,14 @@ void probe_read_pulse(const struct probe *p, struct probe_health *ret)
 		ret->records_lost_nobodys = nobodys.records_lost;
 }
 
+uint64_t probe_take_misses(struct probe *p, uint64_t runs_missed)
+{
+	uint64_t told = p->control->misses_told;
+
+	p->control->misses_told = runs_missed;
+	return runs_missed > told ? runs_missed - told : 0;
+}
+
 static void add_lost(dw_container_t c, const struct dw_counters *counters, void *arg)
 {
 	struct probe_health *h = arg;

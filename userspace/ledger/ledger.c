@@ -36,6 +36,7 @@ static const char *const loss_names[LOSS_MAX] = {
 	[LOSS_DETACHED] = "program_detached",
 	[LOSS_GAP] = "gap",
 	[LOSS_AUDIT] = "audit",
+	[LOSS_ROOTS_FULL] = "roots_full",
 };
 
 const char *loss_reason_name(enum loss_reason reason)

@@ -31,6 +31,7 @@ enum loss_reason {
 	LOSS_DETACHED,	   /* a program was detached from outside */
 	LOSS_GAP,	   /* no agent and no pinned programs were there */
 	LOSS_AUDIT,	   /* the self-audit found a difference */
+	LOSS_ROOTS_FULL,   /* the programs have no room for a root, cgroup or overlay of it */
 	LOSS_MAX,
 };
 const char *loss_reason_name(enum loss_reason reason); /* "ring_full", … */
@@ -48,6 +49,7 @@ struct ledger_container {
 	uint64_t new_executable_runs;	 /* executions of files of the layer */
 	uint64_t derived_ops[DW_OP_MAX]; /* ops deduced from verified changes */
 	uint64_t last_drift_wall_ns;
+	bool counts_pending; /* writes of the time before it was known are not in .counters yet */
 	unsigned incomplete; /* 1u << enum loss_reason: healing under way */
 	unsigned unseen;     /* 1u << enum probe_sight: what the tier sees, but not for this one */
 	const char *limits;  /* why lists are "as of" a scan: NULL when live; static text */

@@ -112,6 +112,9 @@ bool view_sees(const struct probe *probe, const struct ledger_container *c, enum
 	/* Without a slot of the counters nothing was counted, ever. */
 	if (!c->slot && !c->removed_wall_ns)
 		return false;
+	/* A total that is about to jump would be wrong: shown when it is all there. */
+	if (c->counts_pending && sight == PROBE_SEES_LAYER_WRITES)
+		return false;
 	return !(c->unseen & 1u << sight);
 }
 
