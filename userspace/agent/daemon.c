@@ -3,7 +3,6 @@
  * daemon.c - starts the parts in order, reloads, and stops them in reverse.
  */
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 struct engine_options daemon_engine_options(const struct agent *a)
 {
@@ -165,7 +165,6 @@ static int start_engine(struct agent *a)
 	err = engine_start(a->engine);
 	if (err)
 		return report(err, &error);
-	malloc_trim(0); /* the kernel's types took megabytes, and are not needed again */
 	return 0;
 }
 
@@ -210,6 +209,7 @@ static int serve(struct agent *a, int signal_fd)
 		 probe ? probe_tier_name(probe_tier(probe)) : "none", a->config->socket);
 	if (probe)
 		log_lacks(probe);
+	memory_give_back(); /* the kernel's types, the programs, and what read them */
 	notify_ready("watching");
 	err = loop_run(&loop, signal_fd);
 	if (err)

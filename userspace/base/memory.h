@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * memory.h - giving back what only the start needed.
+ */
+#ifndef MEMORY_H
+#define MEMORY_H
+
+/*
+ * Free heap goes back to the kernel, and so do pages of the program and its libraries:
+ * what is needed again comes back from the page cache, some microseconds a page. Of use
+ * once, when a process that lives long has started.
+ */
+void memory_give_back(void);
+
+#endif /* MEMORY_H */
