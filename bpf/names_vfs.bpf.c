@@ -83,6 +83,20 @@ int BPF_PROG(on_d_exchange, struct dentry *one, struct dentry *other)
 	return on_renamed(other, one);
 }
 
+/* One call may change several; the size is told by the file system's own event. */
+static __always_inline __u16 op_of_change(const struct iattr *attr)
+{
+	unsigned int valid = BPF_CORE_READ(attr, ia_valid);
+
+	if (valid & ATTR_SIZE)
+		return 0;
+	if (valid & ATTR_MODE)
+		return DW_OP_CHMOD;
+	if (valid & (ATTR_UID | ATTR_GID))
+		return DW_OP_CHOWN;
+	return valid & (ATTR_ATIME | ATTR_MTIME) ? DW_OP_UTIMES : 0;
+}
+
 /* --- tier vfs-kprobe: these need no result --- */
 
 SEC("kprobe/d_move")
@@ -98,22 +112,118 @@ int BPF_KPROBE(on_kprobe_d_exchange, struct dentry *one, struct dentry *other)
 	return on_renamed(other, one);
 }
 
+/* How vfs_unlink() and vfs_rmdir() end when they have succeeded, and nothing else does. */
+SEC("kprobe/d_delete")
+int BPF_KPROBE(on_kprobe_d_delete, struct dentry *dentry)
+{
+	bool is_dir = S_ISDIR(BPF_CORE_READ(dentry, d_inode, i_mode));
+
+	return on_overlay_name(dentry, NULL, NULL, is_dir ? DW_OP_RMDIR : DW_OP_UNLINK);
+}
+
+/*
+ * --- those that do: the entry remembers the name for the return. An overlay's function
+ * calls that of the layer below, never the other way round: the depth tells whose return
+ * it is, and starts afresh with each name of an overlay. ---
+ */
+
+static __always_inline int name_begins(struct dentry *dentry, __u16 op)
+{
+	bool is_overlay = BPF_CORE_READ(dentry, d_sb, s_magic) == OVERLAYFS_SUPER_MAGIC;
+	struct dw_task *state = task_state(current_task(), is_overlay);
+
+	if (!state) {
+		if (is_overlay)
+			count_lost_run();
+		return 0;
+	}
+	if (is_overlay) {
+		state->naming = 1;
+		state->name_op = op;
+		state->name = address_of(dentry);
+	} else if (state->naming) {
+		state->naming++;
+	}
+	return 0;
+}
+
+static __always_inline int name_ends(int ret)
+{
+	struct dw_task *state = task_state(current_task(), false);
+
+	if (!state || !state->naming || --state->naming || ret || !state->name_op)
+		return 0;
+	return on_overlay_op((struct dentry *)state->name, state->name_op);
+}
+
+#ifdef DW_OLD_KERNEL
+
+SEC("kprobe/vfs_link")
+int BPF_KPROBE(on_kprobe_vfs_link, struct dentry *from, struct inode *dir, struct dentry *to)
+{
+	return name_begins(to, DW_OP_LINK);
+}
+
+SEC("kprobe/vfs_setxattr")
+int BPF_KPROBE(on_kprobe_vfs_setxattr, struct dentry *dentry)
+{
+	return name_begins(dentry, DW_OP_XATTR);
+}
+
+SEC("kprobe/notify_change")
+int BPF_KPROBE(on_kprobe_notify_change, struct dentry *dentry, struct iattr *attr)
+{
+	return name_begins(dentry, op_of_change(attr));
+}
+
+#else
+
+SEC("kprobe/vfs_link")
+int BPF_KPROBE(on_kprobe_vfs_link, struct dentry *from, void *idmap, struct inode *dir,
+	       struct dentry *to)
+{
+	return name_begins(to, DW_OP_LINK);
+}
+
+SEC("kprobe/vfs_setxattr")
+int BPF_KPROBE(on_kprobe_vfs_setxattr, void *idmap, struct dentry *dentry)
+{
+	return name_begins(dentry, DW_OP_XATTR);
+}
+
+SEC("kprobe/notify_change")
+int BPF_KPROBE(on_kprobe_notify_change, void *idmap, struct dentry *dentry, struct iattr *attr)
+{
+	return name_begins(dentry, op_of_change(attr));
+}
+
+#endif
+
+SEC("kretprobe/vfs_link")
+int BPF_KRETPROBE(on_kretprobe_vfs_link, int ret)
+{
+	return name_ends(ret);
+}
+
+SEC("kretprobe/vfs_setxattr")
+int BPF_KRETPROBE(on_kretprobe_vfs_setxattr, int ret)
+{
+	return name_ends(ret);
+}
+
+SEC("kretprobe/notify_change")
+int BPF_KRETPROBE(on_kretprobe_notify_change, int ret)
+{
+	return name_ends(ret);
+}
+
 /* --- tier vfs-fexit --- */
 
-/* One call may change several; the size is told by the file system's own event. */
 static __always_inline int on_changed(struct dentry *dentry, const struct iattr *attr)
 {
-	unsigned int valid = attr->ia_valid;
+	__u16 op = op_of_change(attr);
 
-	if (valid & ATTR_SIZE)
-		return 0;
-	if (valid & ATTR_MODE)
-		return on_overlay_op(dentry, DW_OP_CHMOD);
-	if (valid & (ATTR_UID | ATTR_GID))
-		return on_overlay_op(dentry, DW_OP_CHOWN);
-	if (valid & (ATTR_ATIME | ATTR_MTIME))
-		return on_overlay_op(dentry, DW_OP_UTIMES);
-	return 0;
+	return op ? on_overlay_op(dentry, op) : 0;
 }
 
 #ifdef DW_OLD_KERNEL /* before the id maps; the result stands behind the arguments */

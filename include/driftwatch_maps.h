@@ -118,11 +118,14 @@ struct dw_task {
 	__u8 is_fresh; /* the next chunk begins a call */
 	__u8 is_floor; /* this call was counted in calls_floor */
 	__u8 copying;  /* depth of vfs_copy_file_range() */
-	__u8 pad[4];
-	__u64 file; /* vfs-kprobe: struct file the function under way writes to */
-	__u64 ppos; /* vfs-kprobe: its pointer to the position */
+	__u8 naming;   /* vfs-kprobe: depth of functions that change a name or its attributes */
+	__u8 pad;
+	__u16 name_op; /* vfs-kprobe: what the outermost of them does, 0 when it is nothing told */
+	__u64 file;    /* vfs-kprobe: struct file the function under way writes to */
+	__u64 ppos;    /* vfs-kprobe: its pointer to the position */
+	__u64 name;    /* vfs-kprobe: the dentry that .name_op is done to */
 };
-_Static_assert(sizeof(struct dw_task) == 80, "no holes");
+_Static_assert(sizeof(struct dw_task) == 88, "no holes");
 
 /* Provisional totals by upper root (vfs and syscall tiers); super blocks' numbers are reused. */
 struct dw_totals {

@@ -63,6 +63,12 @@ bool engine_settle(struct engine *e, int timeout_ms);
 /* Same for one container. */
 bool engine_settle_container(struct engine *e, struct ledger_container *c, int timeout_ms);
 
+/*
+ * Look for losses now, and read again now what they may have hidden, however short ago that
+ * was: for the last word on a container. engine_settle_container() then waits for it.
+ */
+void engine_heal_container(struct engine *e, struct ledger_container *c);
+
 /* Bring counters (and per-file counts) of one or (NULL) all containers up to date. */
 void engine_refresh_counters(struct engine *e, struct ledger_container *c);
 

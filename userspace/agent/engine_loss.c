@@ -244,3 +244,14 @@ void engine_check_probe(struct engine *e)
 	if (health.files_size && health.files_used > health.files_size / 2)
 		engine_drain_files(e);
 }
+
+void engine_heal_container(struct engine *e, struct ledger_container *c)
+{
+	struct track *t = c->engine_data;
+
+	engine_refresh_counters(e, c);
+	engine_check_probe(e);
+	check_losses(e, t);
+	if (t->rescan_due_ns)
+		start_rescan(t, clock_mono_ns());
+}

@@ -98,7 +98,8 @@ static void judge_health(json_t *report)
 	if (missed)
 		doctor_add_finding(
 			report, "warning",
-			"see which other tracing program runs at the same hooks (bpftool prog)",
+			"where the kernel preempts itself (preempt=full), --tier vfs-kprobe; "
+			"else see which other program traces the same hooks (bpftool prog)",
 			"the kernel skipped %llu runs of the agent's programs",
 			(unsigned long long)missed);
 	if (refused)

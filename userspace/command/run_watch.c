@@ -209,6 +209,7 @@ int run_watch_follow(struct run_watch *w, struct sandbox *sandbox, struct sandbo
 		log_error("cannot follow the container: %s", strerror(-err));
 		return err;
 	}
+	engine_heal_container(w->engine, w->container);
 	if (!engine_settle_container(w->engine, w->container, LAST_READ_MS))
 		log_warning("the layer could not be read to its end in time");
 	engine_refresh_counters(w->engine, w->container);

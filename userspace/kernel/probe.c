@@ -268,13 +268,17 @@ static bool is_blind(const struct probe *p)
 static int open_some_tier(const struct probe_options *options, struct btf *vmlinux,
 			  struct strbuf *error, struct probe **ret)
 {
-	static const enum probe_tier order[] = {PROBE_TIER_VFS_FEXIT, PROBE_TIER_VFS_KPROBE,
-						PROBE_TIER_FS, PROBE_TIER_SYSCALL};
+	enum probe_tier order[] = {PROBE_TIER_VFS_FEXIT, PROBE_TIER_VFS_KPROBE, PROBE_TIER_FS,
+				   PROBE_TIER_SYSCALL};
 	size_t i;
 	int err = -EOPNOTSUPP;
 
 	if (options->tier != PROBE_TIER_AUTO)
 		return open_tier(options, options->tier, vmlinux, error, ret);
+	if (kernel_preempts_itself()) {
+		order[0] = PROBE_TIER_VFS_KPROBE;
+		order[1] = PROBE_TIER_VFS_FEXIT;
+	}
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		if (error)
 			strbuf_reset(error);

@@ -8,12 +8,12 @@
 
 #include "kernel/probe_internal.h"
 
-#define FEXIT	 TIER_BIT(PROBE_TIER_VFS_FEXIT)
-#define KPROBE	 TIER_BIT(PROBE_TIER_VFS_KPROBE)
-#define FS	 TIER_BIT(PROBE_TIER_FS)
-#define SYSCALL	 TIER_BIT(PROBE_TIER_SYSCALL)
-#define NO_FEXIT (FS | SYSCALL | KPROBE)    /* where only file systems tell of names */
-#define CALLS	 (FEXIT | KPROBE | SYSCALL) /* where whole calls are seen */
+#define FEXIT	TIER_BIT(PROBE_TIER_VFS_FEXIT)
+#define KPROBE	TIER_BIT(PROBE_TIER_VFS_KPROBE)
+#define FS	TIER_BIT(PROBE_TIER_FS)
+#define SYSCALL TIER_BIT(PROBE_TIER_SYSCALL)
+#define NO_VFS	(FS | SYSCALL)		   /* where only file systems tell of names */
+#define CALLS	(FEXIT | KPROBE | SYSCALL) /* where whole calls are seen */
 
 #define FS_WRITES                                                                              \
 	(SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | SEES(COPY_UP_BYTES) | \
@@ -103,6 +103,14 @@ const struct hook_def hook_defs[] = {
 	FN_HOOK("on_d_exchange", "fentry/d_exchange", "renames", FEXIT, 0),
 	FN_HOOK("on_kprobe_d_move", "kprobe/d_move", "renames", KPROBE, SEES(RENAME)),
 	FN_HOOK("on_kprobe_d_exchange", "kprobe/d_exchange", "renames", KPROBE, 0),
+	FN_HOOK("on_kprobe_d_delete", "kprobe/d_delete", "removals", KPROBE, SEES(UNLINK)),
+	FN_HOOK("on_kretprobe_vfs_link", "kretprobe/vfs_link", "links", KPROBE, SEES(LINK)),
+	FN_HOOK("on_kprobe_vfs_link", "kprobe/vfs_link", "links", KPROBE, 0),
+	FN_HOOK("on_kretprobe_vfs_setxattr", "kretprobe/vfs_setxattr", "attributes", KPROBE, 0),
+	FN_HOOK("on_kprobe_vfs_setxattr", "kprobe/vfs_setxattr", "attributes", KPROBE, 0),
+	FN_HOOK("on_kretprobe_notify_change", "kretprobe/notify_change", "attributes", KPROBE,
+		SEES(ATTR)),
+	FN_HOOK("on_kprobe_notify_change", "kprobe/notify_change", "attributes", KPROBE, 0),
 	FN_HOOK("on_vfs_link", "fexit/vfs_link", "links", FEXIT, SEES(LINK)),
 	FN_HOOK("on_vfs_unlink", "fexit/vfs_unlink", "removals", FEXIT, SEES(UNLINK)),
 	FN_HOOK("on_vfs_rmdir", "fexit/vfs_rmdir", "removals", FEXIT, 0),
@@ -164,7 +172,7 @@ const struct hook_def hook_defs[] = {
 	/* create.bpf.c, remove.bpf.c, attr.bpf.c */
 	TP_HOOK("on_ext4_allocate_inode", "ext4_allocate_inode", "creations", ANY_TIER,
 		SEES(CREATE)),
-	TP_HOOK("on_ext4_unlink", "ext4_unlink_exit", "removals", NO_FEXIT, SEES(UNLINK)),
+	TP_HOOK("on_ext4_unlink", "ext4_unlink_exit", "removals", NO_VFS, SEES(UNLINK)),
 	TP_HOOK("on_ext4_truncate", "ext4_truncate_enter", "truncations", ANY_TIER, SEES(TRUNCATE)),
 	TP_HOOK("on_ext4_fallocate", "ext4_fallocate_enter", "truncations", ANY_TIER, 0),
 	TP_HOOK("on_ext4_punch_hole", "ext4_punch_hole", "truncations", ANY_TIER, 0),
@@ -173,8 +181,8 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_ext4_insert_range", "ext4_insert_range", "truncations", ANY_TIER, 0),
 	XFS_HOOK("on_xfs_create", "xfs_create", "creations", ANY_TIER),
 	XFS_HOOK("on_xfs_symlink", "xfs_symlink", "creations", ANY_TIER),
-	XFS_HOOK("on_xfs_remove", "xfs_remove", "removals", NO_FEXIT),
-	XFS_HOOK("on_xfs_rename", "xfs_rename", "renames", FS | SYSCALL),
+	XFS_HOOK("on_xfs_remove", "xfs_remove", "removals", NO_VFS),
+	XFS_HOOK("on_xfs_rename", "xfs_rename", "renames", NO_VFS),
 	/* exec.bpf.c, cgroup.bpf.c */
 	TP_HOOK("on_exec", "sched_process_exec", "executions", ANY_TIER, SEES(EXEC)),
 	TP_HOOK("on_cgroup_mkdir", "cgroup_mkdir", "cgroups", ANY_TIER, SEES(CGROUPS)),

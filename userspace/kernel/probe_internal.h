@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "driftwatch_maps.h"
 #include "kernel/probe.h"
@@ -178,6 +179,13 @@ struct bpf_link *kretprobe_attach(const struct bpf_program *prog, const char *fu
 void kretprobe_forget(const char *function);
 /* Times the kernel did not run what is attached there (since 6.7: for want of room as well). */
 uint64_t kretprobe_missed(const char *function);
+/* The same, of the text of tracefs' kprobe_profile. */
+uint64_t kretprobe_parse_missed(FILE *profile, const char *function);
+
+/* probe_preempt.c */
+bool kernel_preempts_itself(void);
+/* Of debugfs' sched/preempt (NULL: not to be read), the kernel's arguments, and uname -v. */
+bool preemption_is_full(const char *modes, const char *arguments, const char *version);
 
 /* probe_hooks.c */
 /* The function a hook "kretprobe/x" is for, NULL for other kinds. */

@@ -61,23 +61,27 @@ void kretprobe_forget(const char *function)
 	event_command(command); /* refused while somebody else uses it */
 }
 
-/* "  vfs_write   123   4": how often it was hit and how often missed. */
-uint64_t kretprobe_missed(const char *function)
+uint64_t kretprobe_parse_missed(FILE *profile, const char *function)
 {
-	auto_fclose FILE *profile = NULL;
 	char line[256], name[128];
 	unsigned long long hit, missed;
-	size_t i;
 
-	for (i = 0; i < sizeof(tracefs_dirs) / sizeof(tracefs_dirs[0]) && !profile; i++) {
-		char path[64];
-
-		snprintf(path, sizeof(path), "%s/kprobe_profile", tracefs_dirs[i]);
-		profile = fopen(path, "re");
-	}
-	while (profile && fgets(line, sizeof(line), profile))
+	while (fgets(line, sizeof(line), profile))
 		if (sscanf(line, "%127s %llu %llu", name, &hit, &missed) == 3 &&
 		    !strcmp(name, function))
 			return missed;
 	return 0;
+}
+
+uint64_t kretprobe_missed(const char *function)
+{
+	auto_fclose FILE *profile = NULL;
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(tracefs_dirs) / sizeof(tracefs_dirs[0]) && !profile; i++) {
+		snprintf(path, sizeof(path), "%s/kprobe_profile", tracefs_dirs[i]);
+		profile = fopen(path, "re");
+	}
+	return profile ? kretprobe_parse_missed(profile, function) : 0;
 }

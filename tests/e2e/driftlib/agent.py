@@ -20,12 +20,14 @@ PROGRAM = os.environ.get("DRIFTWATCH", os.path.join(ROOT, "build", "driftwatch")
 class Agent:
     """An agent with its own socket, port and state; stopped with the suite."""
 
-    def __init__(self, suite, *options, name="agent", start=True, expect_mismatches=False):
+    def __init__(self, suite, *options, name="agent", start=True, expect_mismatches=False,
+                 environment=None):
         self.dir = suite.dir(name)
         self.socket = os.path.join(self.dir, "a.sock")
         self.state_dir = os.path.join(self.dir, "state")
         self.port = process.free_port()
         self.options = list(options)
+        self.environment = {**os.environ, **(environment or {})}
         self.daemon = None
         suite.defer(self.close)
         if not expect_mismatches:
@@ -39,7 +41,8 @@ class Agent:
 
     def launch(self):
         """Start without waiting."""
-        self.daemon = Daemon(self.command(), os.path.join(self.dir, "log"))
+        self.daemon = Daemon(self.command(), os.path.join(self.dir, "log"),
+                             env=self.environment)
 
     def start(self, timeout=60):
         self.launch()
