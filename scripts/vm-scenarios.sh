@@ -10,16 +10,20 @@ declare -A vm_scenarios=(
 	[podman]="6.1 cgroups=v2"
 	[cgroup-v1]="6.1 cgroups=v1"
 	[cgroup-hybrid]="6.1 cgroups=hybrid"
+	[docker]="6.12 cgroups=v2"
+	[preempt]="6.12 cgroups=v2 preempt=full"
 )
-scenario_disk_size=1200M
+scenario_disk_size=1800M
 
 # Programs of this machine that a scenario needs: those of the runtimes.
-scenario_programs=(runc crun podman conmon)
+scenario_programs=(runc crun podman conmon docker dockerd docker-init containerd
+	containerd-shim-runc-v2 ctr)
 
 # A program of this machine and every library that it loads, at the same paths.
 scenario_copy() { # program root
 	local path library
-	path=$(readlink -f "$(PATH=/usr/sbin:/usr/bin; command -v "$1")") && install -D -m 755 "$path" "$2/usr/bin/$1" || return 1
+	path=$(readlink -f "$(PATH=/usr/sbin:/usr/bin; command -v "$1")") &&
+		install -D -m 755 "$path" "$2/usr/bin/$1" || return 1
 	ldd "$path" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
 		mkdir -p "$2${library%/*}" && cp -L "$library" "$2$library"
 	done

@@ -3,7 +3,8 @@
 """table.py DIR FILE KERNEL...: what each tier saw on each kernel, into a Markdown FILE.
 
 DIR/KERNEL/results is what the VMs left. The table takes the place of what stands in FILE
-between the lines "<!-- scripts/vmtest --table -->" and "<!-- end of the table -->".
+between the lines "<!-- scripts/vmtest --table -->" and "<!-- end of the table -->"; rows of
+kernels and tiers that were not run stay as they are.
 """
 
 import os
@@ -66,13 +67,29 @@ def row(results, kernel, tier):
     return cells
 
 
-def table(directory, kernels):
-    header = ["kernel", "tier", "programs", *LOADS, "list", "other places", "told by a hook"]
-    lines = [header, ["---"] * len(header)]
+def new_rows(directory, kernels):
     for kernel in kernels:
         results = os.path.join(directory, kernel, "results")
-        lines += [row(results, kernel, tier) for tier in TIERS
-                  if os.path.exists(os.path.join(results, tier))]
+        for tier in TIERS:
+            if os.path.exists(os.path.join(results, tier)):
+                yield row(results, kernel, tier)
+
+
+def old_rows(text):
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [line.strip("| ").split(" | ") for line in lines[2:]]
+
+
+def order(cells):
+    """By architecture, version, tier."""
+    release, _, arch = cells[0].partition(" ")
+    return arch, [int(n) for n in release.split(".")], TIERS.index(cells[1])
+
+
+def table(rows):
+    header = ["kernel", "tier", "programs", *LOADS, "list", "other places", "told by a hook"]
+    lines = [header, ["---"] * len(header)]
+    lines += sorted({tuple(cells[:2]): cells for cells in rows}.values(), key=order)
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
@@ -80,9 +97,10 @@ def main(directory, path, *kernels):
     with open(path, encoding="utf-8") as f:
         text = f.read()
     before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
+    old, after = rest.split(END, 1)
+    rows = [*old_rows(old), *new_rows(directory, kernels)]
     with open(path, "w", encoding="utf-8") as f:
-        f.write(f"{before}{BEGIN}\n{table(directory, kernels)}\n{END}{after}")
+        f.write(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}")
 
 
 main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 """What operations.tsv says of each operation, and what tail must say of some of them."""
 
 import os
+import re
 
 from .docker import path_of
 
@@ -16,8 +17,21 @@ IN_FULL = {
     "badname": ["C /img", "C /img/d", "A /img/d/\x01\x1b[31m\\", "A /img/d/new\nline \ufffd\""],
 }
 
-# Calls newer than the oldest kernel: where there is none, nothing must have changed.
-NEWER = {"uring_ftruncate", "uring_bind", "uring_writev_fixed", "setxattrat_cap", "fchmodat2"}
+# What not every kernel has: since when, and what the call says before. Nothing has changed then.
+SINCE = {
+    "uring_mkdirat": ((5, 15), "Invalid argument"),
+    "uring_symlinkat": ((5, 15), "Invalid argument"),
+    "uring_linkat": ((5, 15), "Invalid argument"),
+    "uring_fsetxattr": ((5, 19), "Invalid argument"),
+    "uring_setxattr_cap": ((5, 19), "Invalid argument"),
+    "otmpfile": ((6, 6), "Operation not supported"),
+    "otmpfile_link": ((6, 6), "Operation not supported"),
+    "fchmodat2": ((6, 6), "Function not implemented"),
+    "uring_ftruncate": ((6, 9), "Invalid argument"),
+    "uring_bind": ((6, 11), "Invalid argument"),
+    "setxattrat_cap": ((6, 13), "Function not implemented"),
+    "uring_writev_fixed": ((6, 15), "Invalid argument"),
+}
 
 # operation: the event that tells of it, and of which path; None: any event of that path
 TOLD = {
@@ -38,6 +52,18 @@ TOLD = {
     "uring_renameat": ("rename", "/img/fren"),
     "mmap_store": (None, "/img/f"),
 }
+
+
+def version_of(release):
+    """(6, 1) of "6.1.0-56-cloud-amd64"."""
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    return (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
+
+
+def refusal(name, version):
+    """What the kernel says of an operation that it does not have; None: it has it."""
+    since, answer = SINCE.get(name, ((0, 0), None))
+    return answer if version < since else None
 
 
 def rows():
