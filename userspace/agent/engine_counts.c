@@ -110,16 +110,18 @@ static void gather(const struct dw_file_key *key, const struct dw_file_stats *s,
 static void gather_drained(const struct dw_file_key *key, const struct dw_file_stats *s, void *arg)
 {
 	struct folded *f = note(arg, key, s);
+	struct engine *e = arg;
 	struct track *t;
 
+	e->drained++;
 	if (f) {
 		f->drained_bytes += s->bytes;
 		f->drained_calls += s->calls;
 		return;
 	}
-	t = engine_track_of_slot(arg, s->container);
+	t = engine_track_of_slot(e, s->container);
 	if (t)
-		engine_report_loss(arg, t, LOSS_FILES_FULL, s->calls);
+		engine_report_loss(e, t, LOSS_FILES_FULL, s->calls);
 }
 
 /* Of files written before the container was known, the overlay tells whose they are. */

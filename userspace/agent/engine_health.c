@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 #define PERIOD_NS NS_PER_SEC
 
@@ -100,6 +101,7 @@ static bool is_used(uint64_t number, void *arg)
 }
 
 #define SWEEP_ABOVE 32768
+#define TRIM_ABOVE  4096
 
 static void sweep_writers(struct engine *e)
 {
@@ -122,6 +124,25 @@ static int look_after(struct ledger_container *c, void *arg)
 	return 0;
 }
 
+/* Each event, listed file and drained count takes memory for a while. */
+static uint64_t work_done(const struct engine *e)
+{
+	return e->stats.events + e->files.used + e->drained;
+}
+
+/* What a burst took is free once it is over, in pieces between what stays. */
+static void trim_after_burst(struct engine *e)
+{
+	uint64_t done = work_done(e);
+	bool is_quiet = done == e->worked;
+
+	e->worked = done;
+	if (!is_quiet || done - e->trimmed < TRIM_ABOVE)
+		return;
+	memory_trim();
+	e->trimmed = done;
+}
+
 void engine_housekeeping(struct engine *e, uint64_t now_ns)
 {
 	e->housekeeping_ns = now_ns + PERIOD_NS;
@@ -134,4 +155,5 @@ void engine_housekeeping(struct engine *e, uint64_t now_ns)
 	sweep_writers(e);
 	engine_audit_plan(e);
 	engine_state_save(e, false);
+	trim_after_burst(e);
 }

@@ -194,6 +194,8 @@ struct engine {
 	bool wants_inventory;	    /* a look at all containers there are */
 	uint64_t next_inventory_ns; /* monotonic: not before */
 	uint64_t next_sweep_ns;	    /* monotonic: of the dirty marks, likewise */
+	uint64_t drained;	    /* counts of files, moved out of the kernel */
+	uint64_t worked, trimmed;   /* work_done() at the last look, and when memory was trimmed */
 	size_t still_reading;	    /* containers whose first scan is not over */
 	struct engine_stats stats;
 	struct engine_state *state; /* NULL: nothing is saved */

@@ -32,10 +32,15 @@ static int drop_segments(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
+void memory_trim(void)
+{
+	malloc_trim(0);
+}
+
 void memory_give_back(void)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
-	malloc_trim(0);
+	memory_trim();
 	dl_iterate_phdr(drop_segments, &page);
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * memory.h - giving back what only the start needed.
+ * memory.h - giving back what only the start, or a burst, needed.
  */
 #ifndef MEMORY_H
 #define MEMORY_H
+
+/* Free heap goes back to the kernel: what thousands of things took that are gone. */
+void memory_trim(void);
 
 /*
  * Free heap goes back to the kernel, and so do pages of the program and its libraries:

@@ -100,8 +100,20 @@ class World:
         os.environ.update(self.environment)
 
 
+def settled(pid, seconds=20):
+    """The same, once what a burst took has been given back."""
+    deadline = time.monotonic() + seconds
+    now = resident(pid)
+    while time.monotonic() < deadline:
+        time.sleep(2.5)
+        before, now = now, resident(pid)
+        if before == now:
+            break
+    return now
+
+
 def set_memory(run, name, pid, limit_mib):
-    anonymous, file = resident(pid)
+    anonymous, file = settled(pid)
     run.set(f"agent.rss_{name}", (anonymous + file) / MIB, unit="MiB", limit=limit_mib)
     run.set(f"agent.rss_{name}_anonymous", anonymous / MIB, unit="MiB")
     run.set(f"agent.rss_{name}_file", file / MIB, unit="MiB")
