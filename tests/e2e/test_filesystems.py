@@ -106,6 +106,8 @@ def check_random(env, name):
     check(env.agent.files(container.id)["as_of"], "no as_of")
     is_labelled = bool(env.agent.find(container.id)["limits"])
     check_equal(is_labelled, KINDS[name]["kind"] == "btrfs", "said to be as of a scan")
+    text = env.agent.output("verify", container.id).decode()
+    check(f": equal of {len(container.diff())} lines" in text, f"verify says {text}")
     container.remove()
 
 

@@ -94,6 +94,9 @@ def writes_into_a_plain_directory_count_as_the_layers(env):
     entry = next(f for f in files if f["path"] == "/img/plain")
     check_equal((entry["write_calls"], entry["written_bytes"]), (calls, written), "calls, bytes")
     check_equal(entry["first_writer"]["comm"], "ops", "writer")
+    done = env.agent.client("verify", c.id)
+    check_equal((done.returncode, done.stdout.decode()),
+                (1, f"{c.id}: unknown: there is no image to compare it with\n"), "verify")
 
 
 suite.main(Environment)

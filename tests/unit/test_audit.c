@@ -135,6 +135,16 @@ static void assert_found(struct tree_world *tw, const char *path, enum tree_verd
 	audit_result_done(&r);
 }
 
+/* The directory takes so many of its children for listed. */
+static void set_lines(struct tree_world *tw, const char *path, uint32_t lines)
+{
+	struct tree_node *n = node_at(tw, path);
+	struct tree_counted before = tree_count_out(tw->tree, n);
+
+	n->dir->lines = lines;
+	tree_count_in(tw->tree, n, before);
+}
+
 static void an_exact_ledger_is_found_equal(void **state)
 {
 	struct tree_world *tw = *state;
@@ -202,6 +212,90 @@ static void a_name_hidden_by_an_opaque_directory_is_compared(void **state)
 	start(tw);
 	put_file(upper(tw, "img/d/b"), "changed");
 	assert_found(tw, "/img/d/b", TREE_DELETED, TREE_MODIFIED);
+}
+
+/* A directory listed for what lies beneath it has nothing on disk that says so. */
+static void a_missing_line_of_a_directory_is_found(void **state)
+{
+	struct tree_world *tw = *state;
+
+	put_dir(world_path(&tw->w, "l0/img/deep"));
+	put_dir(world_path(&tw->w, "l0/img/deep/er"));
+	put_dir(upper(tw, "img/deep"));
+	put_dir(upper(tw, "img/deep/er"));
+	put_file(upper(tw, "img/deep/er/new"), "");
+	start(tw);
+	set_lines(tw, "/img/deep/er", 0);
+	assert_found(tw, "/img/deep/er", TREE_NONE, TREE_MODIFIED);
+}
+
+static void a_line_too_much_of_a_directory_is_found(void **state)
+{
+	struct tree_world *tw = *state;
+
+	put_dir(world_path(&tw->w, "l0/img/quiet"));
+	put_dir(upper(tw, "img/quiet"));
+	start(tw);
+	set_lines(tw, "/img/quiet", 2);
+	assert_found(tw, "/img/quiet", TREE_MODIFIED, TREE_NONE);
+}
+
+/* The image copied into the container's directory: there, what is equal is no copy-up. */
+static void start_whole(struct tree_world *tw)
+{
+	struct tree_options o = {
+		.upper = tw->w.upper,
+		.stack = world_stack(&tw->w),
+		.watcher = {test_watch, test_unwatch, tw},
+		.limits = {1000, 1 << 20},
+		.on_change = test_on_change,
+		.arg = tw,
+		.events_complete = true,
+	};
+
+	layer_stack_set_whole(o.stack, true);
+	assert_int_equal(tree_open(&o, &tw->tree), 0);
+	settle(tw);
+	notice(tw);
+	settle(tw);
+}
+
+static void assert_whole_found(struct tree_world *tw, const char *path, enum tree_verdict ledger,
+			       enum tree_verdict layer)
+{
+	struct audit_result r = audited(tw);
+
+	assert_int_equal(r.mismatches, 1);
+	assert_string_equal(r.listed[0].path, path);
+	assert_int_equal(r.listed[0].ledger, ledger);
+	assert_int_equal(r.listed[0].layer, layer);
+	audit_result_done(&r);
+	r = audited(tw);
+	assert_int_equal(r.mismatches, 0);
+	assert_int_equal(r.lines, 8);
+}
+
+static void a_copied_image_is_audited_too(void **state)
+{
+	struct tree_world *tw = *state;
+	struct audit_result r;
+
+	assert_int_equal(remove(upper(tw, "img/f2")), 0); /* whiteouts are overlayfs's */
+	put_dir(world_path(&tw->w, "l0/img/d/sub"));
+	put_dir(upper(tw, "img/d/sub"));
+	put_file(upper(tw, "img/d/sub/n"), "");
+	start_whole(tw);
+	assert_lines(tw, "A /img/d/sub/n\nA /img/new\nC /img\nC /img/d\nC /img/d/sub\n"
+			 "C /img/f\nD /img/d/b\nD /img/f2\n");
+	set_verdict(tw, "/img/f", TREE_NONE);
+	assert_whole_found(tw, "/img/f", TREE_NONE, TREE_MODIFIED);
+	set_lines(tw, "/img/d/sub", 0);
+	assert_whole_found(tw, "/img/d/sub", TREE_NONE, TREE_MODIFIED);
+	put_file(upper(tw, "img/d/b"), "b");
+	put_file(upper(tw, "img/f2"), "unheard");
+	r = audited(tw);
+	assert_int_equal(r.mismatches, 2);
+	audit_result_done(&r);
 }
 
 /* What is remembered of the image is not trusted any more either. */
@@ -407,6 +501,9 @@ int main(void)
 		T(a_file_that_is_gone_is_found),
 		T(a_name_hidden_by_an_opaque_directory_is_compared),
 		T(an_image_changed_beneath_the_container_is_found),
+		T(a_missing_line_of_a_directory_is_found),
+		T(a_line_too_much_of_a_directory_is_found),
+		T(a_copied_image_is_audited_too),
 		T(a_lost_watch_is_renewed),
 		T(what_an_event_tells_later_is_no_mismatch),
 		T(nothing_is_a_mismatch_while_a_loss_is_open),

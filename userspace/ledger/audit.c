@@ -67,7 +67,7 @@ struct audit *audit_end(struct audit *a)
 	audit_reader_end(a->reader);
 	audit_suspects_done(a);
 	while (a->dirs_len)
-		free(a->dirs[--a->dirs_len]);
+		free(a->dirs[--a->dirs_len].path);
 	free(a->dirs);
 	free(a->block);
 	while (a->options.lowers_len)

@@ -32,7 +32,7 @@ struct audit_options {
 struct audit_mismatch {
 	char *path;
 	size_t path_len;
-	enum tree_verdict ledger, layer; /* own lines: what is implied is not compared */
+	enum tree_verdict ledger, layer;
 };
 
 struct audit_result {

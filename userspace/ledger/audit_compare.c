@@ -5,6 +5,10 @@
  * First every line the thread found is looked up in the tree and its node marked as seen.
  * Then the tree is swept for nodes with a line that were not seen. Neither tells what is
  * wrong: both move on meanwhile. They only name suspects.
+ *
+ * A directory that is listed only for what lies beneath it has no line to be looked at on
+ * disk. Lines beneath being compared, it is right when it counts them right: that is
+ * checked when all beneath it was swept, and is no matter of time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -106,11 +110,11 @@ int audit_compare_step(struct audit *a, uint64_t until_ns)
 
 /* --- nodes of the tree */
 
-static int push_dir(struct audit *a, struct tree_node *n)
+static int push_path(struct audit *a, const char *path, bool is_left)
 {
-	auto_strbuf struct strbuf path = STRBUF_INIT;
 	size_t size = a->dirs_size ? a->dirs_size * 2 : 64;
-	char **bigger, *copy;
+	struct swept_dir *bigger;
+	char *copy;
 
 	if (a->dirs_len == a->dirs_size) {
 		bigger = reallocarray(a->dirs, size, sizeof(*bigger));
@@ -119,15 +123,33 @@ static int push_dir(struct audit *a, struct tree_node *n)
 		a->dirs = bigger;
 		a->dirs_size = size;
 	}
-	if (n->parent)
-		tree_node_path(n, &path);
-	else
-		strbuf_adds(&path, "");
-	copy = path.len ? strbuf_take(&path) : strdup("");
+	copy = strdup(path);
 	if (!copy)
 		return -ENOMEM;
-	a->dirs[a->dirs_len++] = copy;
+	a->dirs[a->dirs_len++] = (struct swept_dir){copy, is_left};
 	return 0;
+}
+
+static int push_dir(struct audit *a, const struct tree_node *n)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+
+	tree_node_path(n, &path);
+	return strbuf_failed(&path) ? -ENOMEM : push_path(a, strbuf_str(&path), false);
+}
+
+static enum tree_verdict shown_verdict(const struct tree_node *n)
+{
+	return n->verdict == TREE_NONE && node_has_lines(n) ? TREE_MODIFIED
+							    : (enum tree_verdict)n->verdict;
+}
+
+static void check_implied(struct audit *a, const char *path, struct tree_node *n)
+{
+	enum tree_verdict before = shown_verdict(n);
+
+	if (!tree_recount_dir(a->tree, n) && n->parent && shown_verdict(n) != before)
+		audit_list_mismatch(&a->result, path, before, shown_verdict(n));
 }
 
 static int suspect_name(struct audit *a, const char *dir, const char *name)
@@ -155,7 +177,7 @@ static int sweep_node(struct audit *a, const char *dir, struct tree_node *n)
 static int sweep_dir(struct audit *a, const char *path, const struct tree_node *n)
 {
 	const struct tree_dir *d = n->dir;
-	int err = 0;
+	int err = push_path(a, path, true);
 	size_t i;
 
 	for (i = 0; i < d->slots_len && !err; i++)
@@ -170,7 +192,7 @@ static int sweep_dir(struct audit *a, const char *path, const struct tree_node *
 
 int audit_sweep_begin(struct audit *a)
 {
-	return push_dir(a, a->tree->root);
+	return push_path(a, "", false);
 }
 
 int audit_sweep_step(struct audit *a, uint64_t until_ns)
@@ -179,11 +201,13 @@ int audit_sweep_step(struct audit *a, uint64_t until_ns)
 	int err = 0;
 
 	while (a->dirs_len && !err && clock_mono_ns() < until_ns) {
-		auto_free char *path = a->dirs[--a->dirs_len];
+		struct swept_dir at = a->dirs[--a->dirs_len];
+		auto_free char *path = at.path;
 
-		/* By path, since the tree went on changing between two slices. */
 		n = tree_find_path(a->tree, path, strlen(path));
-		if (n && n->dir)
+		if (n && n->dir && at.is_left)
+			check_implied(a, path, n);
+		else if (n && n->dir)
 			err = sweep_dir(a, path, n);
 	}
 	return err ? err : !a->dirs_len;

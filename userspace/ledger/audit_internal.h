@@ -27,6 +27,12 @@ struct suspect {
 	bool is_at_work;   /* with the thread */
 };
 
+/* A directory of the tree, by path: the tree goes on changing between two slices. */
+struct swept_dir {
+	char *path;
+	bool is_left; /* all beneath it was swept */
+};
+
 struct audit {
 	struct tree *tree;
 	enum audit_state state;
@@ -39,7 +45,7 @@ struct audit {
 	char *block; /* of lines, from .at on */
 	size_t block_len, at;
 
-	char **dirs; /* to be swept: a stack of paths */
+	struct swept_dir *dirs; /* to be swept: a stack */
 	size_t dirs_len, dirs_size;
 
 	struct suspect **suspects;
@@ -61,6 +67,9 @@ int audit_sweep_step(struct audit *a, uint64_t until_ns);   /* 0, 1: over, -ENOM
 
 /* --- audit_suspect.c */
 int audit_suspect_add(struct audit *a, const char *path, size_t len); /* 0 or -ENOMEM */
+/* A mismatch for certain. */
+void audit_list_mismatch(struct audit_result *r, const char *path, enum tree_verdict ledger,
+			 enum tree_verdict layer);
 /* Milliseconds until there is more to do, -1: no suspect is left. */
 int audit_suspect_step(struct audit *a, bool is_sound);
 void audit_suspects_done(struct audit *a);

@@ -107,7 +107,8 @@ static bool is_same_look(const struct layer_look *x, const struct layer_look *y)
 	       x->ctime.tv_nsec == y->ctime.tv_nsec;
 }
 
-static void list_mismatch(struct audit_result *r, const struct suspect *s)
+void audit_list_mismatch(struct audit_result *r, const char *path, enum tree_verdict ledger,
+			 enum tree_verdict layer)
 {
 	struct audit_mismatch *bigger;
 	char *copy;
@@ -119,14 +120,14 @@ static void list_mismatch(struct audit_result *r, const struct suspect *s)
 	if (!bigger)
 		return;
 	r->listed = bigger;
-	copy = strdup(s->task.path);
+	copy = strdup(path);
 	if (!copy)
 		return;
 	r->listed[r->listed_len++] = (struct audit_mismatch){
 		.path = copy,
 		.path_len = strlen(copy),
-		.ledger = s->first_ledger,
-		.layer = verdict_of(s->first.verdict),
+		.ledger = ledger,
+		.layer = layer,
 	};
 }
 
@@ -170,7 +171,8 @@ static bool is_kept(struct audit *a, struct suspect *s, bool is_sound)
 			tree_reread(t, s->task.path, len);
 		return true;
 	}
-	list_mismatch(&a->result, s);
+	audit_list_mismatch(&a->result, s->task.path, s->first_ledger,
+			    verdict_of(s->first.verdict));
 	tree_distrust(t, s->task.path, len);
 	return false;
 }
