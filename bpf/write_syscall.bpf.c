@@ -260,21 +260,36 @@ int BPF_PROG(on_sys_exit_old, struct pt_regs *regs, long ret)
 /* --- io_uring: the request knows its file, the completion its result --- */
 
 /* enum io_uring_op, ABI */
-#define IORING_OP_WRITEV      2
-#define IORING_OP_WRITE_FIXED 5
-#define IORING_OP_WRITE	      23
-#define IORING_OP_SPLICE      30
+#define IORING_OP_WRITEV       2
+#define IORING_OP_WRITE_FIXED  5
+#define IORING_OP_WRITE	       23
+#define IORING_OP_SPLICE       30
+#define IORING_OP_WRITEV_FIXED 61 /* since 6.15 */
+
+/* The vfs tiers see a splice where its pages are written. */
+static __always_inline bool is_write_of_uring(__u8 opcode)
+{
+	struct dw_control *control;
+
+	switch (opcode) {
+	case IORING_OP_WRITEV:
+	case IORING_OP_WRITE_FIXED:
+	case IORING_OP_WRITE:
+	case IORING_OP_WRITEV_FIXED:
+		return true;
+	case IORING_OP_SPLICE:
+		control = control_get();
+		return control && control->tier == DW_TIER_SYSCALL;
+	default:
+		return false;
+	}
+}
 
 static __always_inline int on_uring_result(struct io_kiocb *req, __s32 res)
 {
-	__u8 opcode;
 	struct inode *inode;
 
-	if (res <= 0 || !req)
-		return 0;
-	opcode = BPF_CORE_READ(req, opcode);
-	if (opcode != IORING_OP_WRITEV && opcode != IORING_OP_WRITE_FIXED &&
-	    opcode != IORING_OP_WRITE)
+	if (res <= 0 || !req || !is_write_of_uring(BPF_CORE_READ(req, opcode)))
 		return 0;
 	inode = BPF_CORE_READ(req, file, f_inode);
 	if (inode)

@@ -85,6 +85,8 @@ struct dw_slot {
 _Static_assert(sizeof(struct dw_slot) == 192, "three cache lines");
 
 /* What user space tells the programs; one element. Its first cache line is read at each write. */
+#define DW_TIER_SYSCALL 4 /* of enum probe_tier: no function of the kernel is hooked */
+
 struct dw_control {
 	__u32 epoch;		 /* bumped at each change of who is who: cached verdicts are void */
 	__u32 task_seq;		 /* bumped when a task is amid something: none is remembered */
@@ -93,7 +95,7 @@ struct dw_control {
 	__u64 tick_ns;		 /* of jiffies */
 	__u64 verdict_ticks;	 /* how long a verdict holds: files are moved */
 	__u32 devs[DW_MAX_DEVS]; /* file systems with roots or watched inodes */
-	__u32 tier;		 /* enum probe_tier, for an agent that adopts the pins */
+	__u32 tier;		 /* enum probe_tier, also for an agent that adopts the pins */
 	__u32 links;		 /* how many were pinned, for the same */
 	__u64 set;		 /* drawn when the maps were made: which counters these are */
 	__u64 drains;		 /* of "files": two for each, odd while one is under way */

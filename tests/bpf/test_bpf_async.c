@@ -74,20 +74,24 @@ static void ring_close(struct ring *r)
 	free(r);
 }
 
-/* Queue one write; it starts with ring_wait(). */
-static void ring_write(struct ring *r, int fd, const void *buf, unsigned len, uint64_t offset)
+/* Queue one request; it starts with ring_wait(). */
+static void ring_queue(struct ring *r, const struct io_uring_sqe *sqe)
 {
 	unsigned *tail = field(r->sq, r->params.sq_off.tail);
 	unsigned mask = *field(r->sq, r->params.sq_off.ring_mask), i = *tail & mask;
 
-	memset(&r->sqes[i], 0, sizeof(r->sqes[i]));
-	r->sqes[i].opcode = IORING_OP_WRITE;
-	r->sqes[i].fd = fd;
-	r->sqes[i].addr = (uint64_t)(uintptr_t)buf;
-	r->sqes[i].len = len;
-	r->sqes[i].off = offset;
+	r->sqes[i] = *sqe;
 	field(r->sq, r->params.sq_off.array)[i] = i;
 	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
+}
+
+static void ring_write(struct ring *r, int fd, const void *buf, unsigned len, uint64_t offset)
+{
+	ring_queue(r, &(struct io_uring_sqe){.opcode = IORING_OP_WRITE,
+					     .fd = fd,
+					     .addr = (uint64_t)(uintptr_t)buf,
+					     .len = len,
+					     .off = offset});
 }
 
 /* Submit @n and add up what they return. */
@@ -166,6 +170,33 @@ static void requests_of_a_polling_thread_are_counted(void **state)
 static void direct_requests_are_counted(void **state)
 {
 	write_by_ring(*state, "uring_direct", 0, 4096, O_DIRECT);
+}
+
+static void splices_by_a_ring_are_counted_once(void **state)
+{
+	struct lab *lab = *state;
+	struct ring *r = probe_sees(lab->probe, PROBE_SEES_IO_URING) ? ring_open(0) : NULL;
+	int fd = open_for_writing(lab, "uring_splice", 0), ends[2];
+	uint64_t bytes = 0;
+
+	if (!r)
+		skip();
+	assert_int_equal(pipe(ends), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(write(ends[1], "four", 4), 4);
+		ring_queue(r, &(struct io_uring_sqe){.opcode = IORING_OP_SPLICE,
+						     .fd = fd,
+						     .splice_fd_in = ends[0],
+						     .splice_off_in = (uint64_t)-1,
+						     .off = bytes,
+						     .len = 4});
+		bytes += ring_wait(r, 1);
+	}
+	close(ends[0]);
+	close(ends[1]);
+	ring_close(r);
+	close(fd);
+	lab_expect(lab, 3, bytes);
 }
 
 /* --- AIO --- */
@@ -251,6 +282,7 @@ int main(void)
 		TEST(requests_of_whole_pages_are_counted_one_by_one),
 		TEST(requests_of_a_polling_thread_are_counted),
 		TEST(direct_requests_are_counted),
+		TEST(splices_by_a_ring_are_counted_once),
 		TEST(direct_aio_is_counted),
 		TEST(buffered_aio_is_counted_in_bytes),
 	};

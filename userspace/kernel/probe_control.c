@@ -24,6 +24,7 @@ int control_init(struct probe *p)
 	/* The coarse clock advances once per tick of the kernel. */
 	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick))
 		return -errno;
+	p->control->tier = p->tier;
 	p->control->tick_ns = clock_of_timespec(&tick);
 	if (!p->control->tick_ns)
 		return -EINVAL;

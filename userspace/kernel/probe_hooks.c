@@ -42,6 +42,8 @@
 /* NOLINTEND(bugprone-macro-parentheses) */
 /* clang-format on */
 
+_Static_assert(DW_TIER_SYSCALL == PROBE_TIER_SYSCALL, "the programs ask for it");
+
 const struct hook_def hook_defs[] = {
 	/* write_fs.bpf.c */
 	TP_HOOK("on_ext4_da_write_end", "ext4_da_write_end", "layer writes", FS, FS_WRITES),

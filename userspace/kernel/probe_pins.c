@@ -267,7 +267,6 @@ int pins_make(struct probe *p)
 	version_path(&path, p->pin_dir);
 	if (mkdir(strbuf_str(&path), 0700) && errno != EEXIST)
 		return -errno;
-	p->control->tier = p->tier;
 	err = pin_maps(p);
 	if (!err)
 		pin_links(p);
