@@ -175,10 +175,10 @@ static __always_inline int on_aio_events(__u64 events, long n)
 	return 0;
 }
 
-#ifndef DW_OLD_KERNEL
+#ifdef DW_RDONLY_CAST
 /* --- since 6.2 a number can be made a typed pointer, which is then read without a call --- */
 
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
 
 #define AS(type, p) ((type *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(type)))
 /* What the pointer at @p points to, whatever that is. */
@@ -233,7 +233,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	count_result(&file, ret);
 	return 0;
 }
-#endif
+
+#else
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit_old, struct pt_regs *regs, long ret)
@@ -256,6 +257,8 @@ int BPF_PROG(on_sys_exit_old, struct pt_regs *regs, long ret)
 	count_result(&file, ret);
 	return 0;
 }
+
+#endif
 
 /* --- io_uring: the request knows its file, the completion its result --- */
 

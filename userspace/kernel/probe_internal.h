@@ -56,7 +56,6 @@ struct hook_def {
 	const char *module; /* whose BTF has .btf: NULL the kernel's */
 	unsigned tiers;	    /* TIER_BIT() of those that use it */
 	unsigned sees;	    /* SEES() of what it shows */
-	const char *needs;  /* tracepoint or function that the kernel's BTF must have besides */
 	const char *unless; /* not where the kernel's BTF has this, */
 	const char *unless_too;	     /* nor this */
 	unsigned min_args, max_args; /* of the tracepoint, when variants differ; 0: any */
@@ -105,6 +104,8 @@ struct probe {
 	enum probe_tier tier;
 	bool was_adopted;
 	bool is_old_kernel; /* before 5.13: opt_old.bpf.c is what is loaded */
+	bool uses_cast;	    /* opt_cast.bpf.c is */
+	bool cast_refused;
 	unsigned sees;
 	enum probe_self_test self_test;
 	struct strbuf self_test_text;

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "driftwatch.skel.h"
 #include "kernel/probe_internal.h"
+#include "opt_cast.skel.h"
 #include "opt_old.skel.h"
 
 #define LOAD_TRIES 16 /* programs that may be refused before a tier is given up */
@@ -149,7 +150,6 @@ static bool hook_is_wanted(struct hook *h, enum probe_tier tier, struct btf *btf
 	}
 	if ((def->unless && kernel_has(btf, def->unless)) ||
 	    (def->unless_too && kernel_has(btf, def->unless_too)) ||
-	    (def->needs && !kernel_has(btf, def->needs)) ||
 	    (def->min_args && args < (int)def->min_args) ||
 	    (def->max_args && args > (int)def->max_args)) {
 		probe_hooks_note(h, 0, "for other kernels");
@@ -217,21 +217,25 @@ static int resize_maps(struct probe *p)
 	return err;
 }
 
-/* Whether the kernel has what the main object needs: 5.13 and later do. */
-static bool is_old_kernel(const struct btf *btf)
+/* What the main object needs came with 5.13; bpf_rdonly_cast() with 6.2. */
+static const void *choose_object(struct probe *p, enum probe_tier tier, const struct btf *btf,
+				 size_t *ret_size)
 {
-	return !btf_has_enumerator(btf, "bpf_func_id", "BPF_FUNC_for_each_map_elem");
+	p->is_old_kernel = !btf_has_enumerator(btf, "bpf_func_id", "BPF_FUNC_for_each_map_elem");
+	p->uses_cast = !p->is_old_kernel && tier == PROBE_TIER_SYSCALL && !p->cast_refused &&
+		       kernel_has(btf, "bpf_rdonly_cast");
+	if (p->is_old_kernel)
+		return opt_old_bpf__elf_bytes(ret_size);
+	return p->uses_cast ? opt_cast_bpf__elf_bytes(ret_size)
+			    : driftwatch_bpf__elf_bytes(ret_size);
 }
 
-static int open_object(struct probe *p, const struct btf *btf)
+static int open_object(struct probe *p, enum probe_tier tier, const struct btf *btf)
 {
 	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "driftwatch",
 			    .btf_custom_path = p->options.btf_path);
 	size_t size;
-	const void *elf;
-
-	p->is_old_kernel = is_old_kernel(btf);
-	elf = p->is_old_kernel ? opt_old_bpf__elf_bytes(&size) : driftwatch_bpf__elf_bytes(&size);
+	const void *elf = choose_object(p, tier, btf, &size);
 
 	p->object = bpf_object__open_mem(elf, size, &opts);
 	if (!p->object)
@@ -246,7 +250,7 @@ static int try_load(struct probe *p, enum probe_tier tier, struct btf *btf)
 	int err;
 
 	refused_program[0] = '\0';
-	err = open_object(p, btf);
+	err = open_object(p, tier, btf);
 	if (!err) {
 		choose_programs(p, tier, btf);
 		err = bpf_object__load(p->object);
@@ -256,6 +260,10 @@ static int try_load(struct probe *p, enum probe_tier tier, struct btf *btf)
 	bpf_object__close(p->object);
 	p->object = NULL;
 	h = hook_of_program(p, refused_program);
+	if (p->uses_cast && (!h || !strcmp(refused_program, "on_sys_exit"))) {
+		p->cast_refused = true; /* the main object does without */
+		return -EAGAIN;
+	}
 	if (!h)
 		return err;
 	probe_hooks_note(h, err, "refused by the kernel");
