@@ -7,6 +7,7 @@ On ext4 and xfs lists are equal within a second, elsewhere as of a scan at most 
 old, and say so. DRIFTWATCH_TEST_FULL=1 runs the whole table of operations on each.
 """
 
+import itertools
 import os
 
 from driftlib import loop, process
@@ -172,6 +173,46 @@ def an_agent_that_adopts_pins_follows_the_first_layer_on_xfs(env):
     container.control.ask("op unlink_image")
     agent.start()
     equal_within(lambda: agent.diff(container.id), container.diff, 1, "diff after a kill")
+
+
+TOLD_ON_XFS = {  # what its own events lack, and what they tell of
+    "mkdir_rmdir": [("mkdir", "/img/nd"), ("rmdir", "/img/nd")],
+    "ftruncate": [("truncate", "/img/f")],
+    "link": [("link", "/img/nhl")],
+    "rmdir_image": [("rmdir", "/img/ed")],
+    "creat_unlink": [("create", "/img/d/new"), ("write", "/img/d/new"), ("unlink", "/img/d/new")],
+    "mkdir": [("mkdir", "/img/nd")],
+}
+
+
+@suite.test
+def events_on_xfs_have_their_names_and_come_once(env):
+    container, told, numbers = env.docker("xfs").run(), [], itertools.count()
+    tail = env.agent.tail(container.id)
+
+    def probe():
+        container.control.ask(f"sh echo > /img/probe{next(numbers)}")
+        return tail.read()
+
+    def counted():
+        m = env.agent.metrics()
+        return [m.of(container.id, "driftwatch_container_file_events_total", op=op)
+                for op in ("mkdir", "rmdir", "unlink")]
+
+    eventually(probe, 10, "tail shows events")
+    env.agent.diff(container.id)
+    before = counted()
+    for op, events in TOLD_ON_XFS.items():
+        env.agent.diff(container.id)
+        begin = len(tail.read())
+        container.control.ask(f"op {op}")
+        eventually(lambda n=begin, all_=events: len(tail.read()) >= n + len(all_), 3, op)
+        env.agent.diff(container.id)
+        told.append([(e["op"], e["file"]["path"]) for e in tail.read()[begin:]])
+    tail.close()
+    check_equal(told, list(TOLD_ON_XFS.values()), "events")
+    check_equal([now - then for now, then in zip(counted(), before)], [2, 2, 1],
+                "mkdir, rmdir, unlink counted")
 
 
 @suite.test

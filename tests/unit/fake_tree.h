@@ -53,7 +53,7 @@ uint64_t tree_as_of_wall_ns(const struct tree *t)
 	return t->as_of_wall_ns;
 }
 
-void tree_counts(const struct tree *t, struct tree_counts *ret)
+void tree_counts(struct tree *t, struct tree_counts *ret)
 {
 	*ret = t->counts;
 }

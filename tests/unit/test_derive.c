@@ -83,6 +83,17 @@ static void growth_of_a_changed_file_is_no_change_of_state(void **state)
 	       DW_OP_WRITE);
 }
 
+static void a_file_that_shrank_without_a_write_was_truncated(void **state)
+{
+	unsigned bits = TREE_CHANGE_SIZE | TREE_CHANGE_SHRUNK | TREE_CHANGE_MTIME;
+
+	(void)state;
+	expect(bits | TREE_CHANGE_VERDICT, S_IFREG | 0644, TREE_NONE, TREE_MODIFIED, 0,
+	       DW_OP_TRUNCATE);
+	expect(bits, S_IFREG | 0644, TREE_ADDED, TREE_ADDED, 0, DW_OP_TRUNCATE);
+	expect(bits, S_IFREG | 0644, TREE_ADDED, TREE_ADDED, OP(DW_OP_WRITE), DW_OP_INVALID);
+}
+
 static void utimes_sets_a_time_that_is_not_now(void **state)
 {
 	struct queued_change c = change(TREE_CHANGE_MTIME | TREE_CHANGE_VERDICT, S_IFREG | 0644,
@@ -128,6 +139,7 @@ int main(void)
 		cmocka_unit_test(attributes_tell_the_call_that_set_them),
 		cmocka_unit_test(a_new_mode_is_told_also_right_after_creation_and_write),
 		cmocka_unit_test(growth_of_a_changed_file_is_no_change_of_state),
+		cmocka_unit_test(a_file_that_shrank_without_a_write_was_truncated),
 		cmocka_unit_test(utimes_sets_a_time_that_is_not_now),
 		cmocka_unit_test(a_whiteout_is_a_removal_of_what_it_hides),
 		cmocka_unit_test(what_the_first_scan_finds_is_not_news),

@@ -410,19 +410,6 @@ static void nodes_are_found_by_inode_and_path(void **state)
 	assert_null(tree_find_ino(tw->tree, 1));
 }
 
-static void sizes_can_be_refreshed_without_an_event(void **state)
-{
-	struct tree_world *tw = *state;
-
-	start(tw);
-	put_file(upper(tw, "log"), "x");
-	catch_up(tw);
-	put_file(upper(tw, "log"), "xyz");
-	assert_int_equal(info_of(tw, "/log").st.st_size, 1);
-	assert_int_equal(tree_node_refresh(tree_find_path(tw->tree, "/log", 4)), 0);
-	assert_int_equal(info_of(tw, "/log").st.st_size, 3);
-}
-
 /* Some events come before their effect. */
 static void a_mark_can_ask_to_look_twice(void **state)
 {
@@ -512,8 +499,6 @@ int main(void)
 			whiteouts_by_attribute_count_in_a_directory_marked_for_them, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(names_are_bytes, setup, teardown),
-		cmocka_unit_test_setup_teardown(sizes_can_be_refreshed_without_an_event, setup,
-						teardown),
 	};
 
 	skip_unless_root();

@@ -43,6 +43,8 @@ static enum dw_op attribute_of(const struct queued_change *c, unsigned explained
 		return DW_OP_CHMOD; /* or a write that dropped set-id bits: worth telling too */
 	if (c->bits & TREE_CHANGE_CAPABILITY)
 		return DW_OP_XATTR;
+	if (c->bits & TREE_CHANGE_SHRUNK)
+		return content ? DW_OP_INVALID : DW_OP_TRUNCATE;
 	if (c->bits & TREE_CHANGE_SIZE)
 		return content || !(c->bits & TREE_CHANGE_VERDICT) ? DW_OP_INVALID : DW_OP_WRITE;
 	if (c->bits & TREE_CHANGE_MTIME) {

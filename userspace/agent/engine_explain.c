@@ -3,8 +3,9 @@
  * engine_explain.c - what records of the last moments explain.
  *
  * Three short memories by inode: operations the kernel side has told already,
- * creations that wait for their name, and who marked the inode dirty last. Each is
- * bounded; an entry too many only makes a line of tail less precise.
+ * creations that wait for their name, and who marked the inode dirty last; and one by
+ * name, for what xfs tells before there is an inode. Each is bounded; an entry too many
+ * only makes a line of tail less precise.
  */
 #include "agent/engine_internal.h"
 
@@ -103,6 +104,75 @@ unsigned engine_explained_ops(const struct engine *e, uint32_t dev, uint64_t ino
 	return x ? x->ops : 0;
 }
 
+/* --- by name --- */
+
+static char *told_key(const struct track *t, const char *path)
+{
+	auto_strbuf struct strbuf key = STRBUF_INIT;
+
+	strbuf_addf(&key, "%u%s", t->c->slot, path);
+	return strbuf_take(&key);
+}
+
+struct told_name *engine_find_told(const struct engine *e, const struct track *t, const char *path)
+{
+	auto_free char *key = e->told ? told_key(t, path) : NULL;
+	struct told_name *told = NULL;
+
+	if (key)
+		HASH_FIND_STR(e->told, key, told);
+	return told;
+}
+
+static struct told_name *touch_told(struct engine *e, const struct track *t, const char *path)
+{
+	struct told_name *told = engine_find_told(e, t, path);
+
+	if (!told && HASH_COUNT(e->told) < ENGINE_MAX_PENDING) {
+		told = calloc(1, sizeof(*told));
+		if (told)
+			told->key = told_key(t, path);
+		if (told && !told->key) {
+			free(told);
+			return NULL;
+		}
+		if (told)
+			HASH_ADD_KEYPTR(hh, e->told, told->key, strlen(told->key), told);
+	}
+	if (told)
+		told->expires_ns = clock_mono_ns() + ENGINE_EXPLAIN_NS;
+	return told;
+}
+
+void engine_tell_name(struct engine *e, const struct track *t, const char *path, enum dw_op op)
+{
+	struct told_name *told = touch_told(e, t, path);
+
+	if (!told)
+		return;
+	if (op == DW_OP_INVALID || op == DW_OP_MKDIR)
+		told->is_dir = true;
+	else if (op != DW_OP_RMDIR)
+		told->is_dir = false;
+	if (op != DW_OP_INVALID)
+		told->ops |= 1u << op;
+}
+
+static void expire_told(struct engine *e, uint64_t now_ns)
+{
+	struct told_name *told, *next;
+
+	HASH_ITER (hh, e->told, told, next) {
+		if (told->expires_ns > now_ns)
+			continue;
+		HASH_DEL(e->told, told);
+		free(told->key);
+		free(told);
+	}
+}
+
+/* --- pending creations --- */
+
 struct pending_create *engine_find_pending(const struct engine *e, uint32_t dev, uint64_t ino)
 {
 	struct dw_inode key = {.ino = ino, .dev = dev};
@@ -187,4 +257,5 @@ void engine_expire(struct engine *e, uint64_t now_ns)
 		HASH_DEL(e->marks, m);
 		free(m);
 	}
+	expire_told(e, now_ns);
 }

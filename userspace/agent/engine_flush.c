@@ -76,6 +76,74 @@ static void name_leftovers(struct engine *e)
 	}
 }
 
+/* xfs tells names, before there is an inode or while there still is one. */
+static bool is_by_name(const struct dw_op_record *r)
+{
+	return r->flags & DW_RECORD_PRE_EFFECT && !r->ino;
+}
+
+/* Directories whose removal is told by name: the change is what knows that they were some. */
+static void note_vanished_dirs(struct engine *e)
+{
+	bool has_any = false;
+
+	for (size_t i = 0; i < e->ops_len && !has_any; i++)
+		has_any = is_by_name(&e->ops[i].record) && e->ops[i].record.op == DW_OP_UNLINK;
+	for (size_t i = 0; i < e->changes_len && has_any; i++) {
+		const struct queued_change *c = &e->changes[i];
+
+		if (c->bits & TREE_CHANGE_VANISHED && S_ISDIR(c->info.st.st_mode) && c->path)
+			engine_tell_name(e, c->track, c->path, DW_OP_INVALID);
+	}
+}
+
+static bool was_dir(struct engine *e, struct track *t, const struct queued_op *q)
+{
+	const struct told_name *told = engine_find_told(e, t, q->path);
+	struct tree_node *node = NULL;
+	struct tree_node_info info;
+
+	if (told)
+		return told->is_dir;
+	if (t->c->tree)
+		node = tree_find_path(t->c->tree, q->path, q->path_len);
+	if (!node)
+		return false;
+	tree_node_info(node, &info);
+	return S_ISDIR(info.st.st_mode);
+}
+
+/* To xfs every removal is one of a name. */
+static void name_removal(struct engine *e, struct track *t, struct queued_op *q)
+{
+	if (q->record.op != DW_OP_UNLINK || !was_dir(e, t, q))
+		return;
+	q->record.op = DW_OP_RMDIR;
+	t->c->derived_ops[DW_OP_RMDIR]++;
+	t->c->derived_ops[DW_OP_UNLINK]--; /* beneath 0: the kernel side has counted it */
+}
+
+static void tell_names(struct engine *e, struct track *t, struct queued_op *q)
+{
+	if (q->path && q->record.target == DW_TARGET_LAYER) {
+		name_removal(e, t, q);
+		engine_tell_name(e, t, q->path, q->record.op);
+	}
+	if (q->path2 && q->record.target == DW_TARGET_LAYER)
+		engine_tell_name(e, t, q->path2, q->record.op);
+}
+
+/* Each operation explains one change. */
+static unsigned take_told(const struct engine *e, const struct queued_change *c)
+{
+	struct told_name *told = engine_find_told(e, c->track, c->path);
+	unsigned ops = told ? told->ops : 0;
+
+	if (told && c->bits & (TREE_CHANGE_APPEARED | TREE_CHANGE_VANISHED))
+		told->ops = 0;
+	return ops;
+}
+
 static void handle_op(struct engine *e, struct queued_op *q)
 {
 	const struct dw_op_record *r = &q->record;
@@ -98,7 +166,10 @@ static void handle_op(struct engine *e, struct queued_op *q)
 	/* Its first write, or its removal, names what was created. */
 	if (p && q->path && r->target == DW_TARGET_LAYER && !(p->record.flags & DW_RECORD_WORKDIR))
 		emit_creation(e, t, p, q->path, q->path_len);
-	engine_explain(e, r->dev, r->ino, r->op);
+	if (is_by_name(r))
+		tell_names(e, t, q);
+	else
+		engine_explain(e, r->dev, r->ino, r->op);
 	engine_emit_op(e, t, q);
 }
 
@@ -174,7 +245,7 @@ static void handle_change(struct engine *e, struct queued_change *c)
 	    is_creation(p, &c->info, c->before))
 		emit_creation(e, c->track, p, c->path, c->path_len);
 	find_first_name(e, c, dev);
-	op = engine_derive_op(c, engine_explained_ops(e, dev, ino));
+	op = engine_derive_op(c, engine_explained_ops(e, dev, ino) | take_told(e, c));
 	if (op != DW_OP_INVALID)
 		engine_emit_derived(e, c, op);
 }
@@ -199,6 +270,7 @@ static void drop_ops(struct engine *e)
 
 void engine_flush_events(struct engine *e)
 {
+	note_vanished_dirs(e);
 	for (size_t i = 0; i < e->ops_len; i++)
 		handle_op(e, &e->ops[i]);
 	engine_relate_changes(e);

@@ -127,6 +127,15 @@ struct explained {
 	UT_hash_handle hh;
 };
 
+/* Operations the kernel side reported by name only, before they took effect. */
+struct told_name {
+	char *key; /* slot and path */
+	unsigned ops;
+	bool is_dir; /* what had the name last */
+	uint64_t expires_ns;
+	UT_hash_handle hh;
+};
+
 /* Who marked an inode dirty last: renames, links and whiteouts mark the inode itself. */
 struct recent_mark {
 	struct dw_inode key;
@@ -180,6 +189,7 @@ struct engine {
 	size_t changes_len;
 	struct pending_create *pending;
 	struct explained *explained;
+	struct told_name *told;
 	struct recent_mark *marks;
 	struct folded *folded;
 	struct volume_root *volumes;
@@ -261,6 +271,9 @@ void engine_keep_origin(struct engine *e, uint32_t dev, uint64_t ino,
 const struct tree_cause *engine_find_origin(const struct engine *e, uint32_t dev, uint64_t ino);
 const char *engine_created_at(const struct engine *e, uint32_t dev, uint64_t ino);
 unsigned engine_explained_ops(const struct engine *e, uint32_t dev, uint64_t ino);
+/* The same by name. DW_OP_INVALID: nothing but that a directory had it. */
+void engine_tell_name(struct engine *e, const struct track *t, const char *path, enum dw_op op);
+struct told_name *engine_find_told(const struct engine *e, const struct track *t, const char *path);
 void engine_keep_pending(struct engine *e, const struct dw_op_record *r);
 struct pending_create *engine_find_pending(const struct engine *e, uint32_t dev, uint64_t ino);
 void engine_drop_pending(struct engine *e, struct pending_create *p);

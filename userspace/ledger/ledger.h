@@ -47,7 +47,7 @@ struct ledger_container {
 	uint64_t lost[LOSS_MAX];	  /* what could not be delivered, by reason */
 	uint64_t rescans[LOSS_MAX];
 	uint64_t new_executable_runs;	 /* executions of files of the layer */
-	uint64_t derived_ops[DW_OP_MAX]; /* ops deduced from verified changes */
+	uint64_t derived_ops[DW_OP_MAX]; /* ops deduced from changes, to be added to .counters */
 	uint64_t last_drift_wall_ns;
 	bool counts_pending; /* writes of the time before it was known are not in .counters yet */
 	unsigned incomplete; /* 1u << enum loss_reason: healing under way */

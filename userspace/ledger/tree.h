@@ -68,6 +68,7 @@ enum tree_change_bits {
 	TREE_CHANGE_INITIAL = 1u << 12, /* found by the first scan: not news */
 	TREE_CHANGE_OPAQUE = 1u << 13,	/* a directory became or ceased to be opaque */
 	TREE_CHANGE_RESCAN = 1u << 14,	/* found by a scan, not by an event: cause unknown */
+	TREE_CHANGE_SHRUNK = 1u << 15,	/* beside SIZE: smaller than before */
 };
 
 struct tree_change {
@@ -205,9 +206,6 @@ void tree_node_set_runtime(struct tree_node *n, bool is_runtime);
 
 /* Type and mode of what the image has under this name; 0: nothing. May look it up on disk. */
 unsigned tree_node_lower_mode(const struct tree_node *n);
-
-/* lstat again now what may be stale (size of a file appended to in place). 0 or -errno. */
-int tree_node_refresh(struct tree_node *n);
 
 /* --- the answer --- */
 struct tree_line {

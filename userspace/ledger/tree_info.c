@@ -133,28 +133,6 @@ unsigned tree_node_lower_mode(const struct tree_node *n)
 	return entry.st.st_mode;
 }
 
-int tree_node_refresh(struct tree_node *n)
-{
-	const struct tree_cause nobody = {0};
-	struct tree *t = tree_of(n);
-	struct tree_stat st;
-	int fd, err;
-
-	if (t->is_gone)
-		return -ENOENT;
-	if (!n->parent)
-		return 0;
-	fd = tree_dir_fd(t, n->parent);
-	if (fd < 0)
-		return fd;
-	err = tree_stat_entry(t, fd, n->name, &st, NULL);
-	if (err)
-		return err;
-	if (!tree_same_file(&st, &n->st))
-		return -ESTALE;
-	return tree_update(t, n, fd, &st, &nobody, 0);
-}
-
 struct tree_node *tree_find_ino(struct tree *t, uint64_t ino)
 {
 	struct tree_node *n;

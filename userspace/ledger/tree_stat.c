@@ -175,6 +175,8 @@ static unsigned stat_bits(const struct tree_node *n, const struct tree_stat *st)
 		return bits | (ctime && !mtime ? TREE_CHANGE_CTIME : 0u);
 	if (old->size != st->size)
 		bits |= TREE_CHANGE_SIZE;
+	if (old->size > st->size)
+		bits |= TREE_CHANGE_SHRUNK;
 	if (mtime)
 		bits |= TREE_CHANGE_MTIME;
 	if (ctime)
@@ -205,6 +207,8 @@ static unsigned copy_bits(const struct tree *t, const struct evidence *e, bool w
 		return bits;
 	if (upper->st_size != lower->st_size)
 		bits |= TREE_CHANGE_SIZE;
+	if (upper->st_size < lower->st_size)
+		bits |= TREE_CHANGE_SHRUNK;
 	if (upper->st_mtim.tv_sec != lower->st_mtim.tv_sec ||
 	    upper->st_mtim.tv_nsec != lower->st_mtim.tv_nsec)
 		bits |= TREE_CHANGE_MTIME;
