@@ -181,6 +181,33 @@ static void a_full_index_says_so_and_has_room_when_one_leaves(void **state)
 	assert_true(probe_watch(lab->probe, dev, 5, LAB_CONTAINER) >= 0);
 }
 
+/* Slots are taken into use some thousands at a time: those of before keep their owners. */
+static void an_index_that_grows_forgets_nobody(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_options options = {.tier = PROBE_TIER_FS, .max_watched = 32768};
+	const uint64_t first = 1000000, count = 20000;
+	uint32_t dev = lab_dev(lab->upper);
+	uint64_t ino;
+	long slot;
+
+	probe_close(lab->probe, false);
+	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
+	for (ino = first; ino < first + count; ino++)
+		assert_int_equal(probe_watch(lab->probe, dev, ino, LAB_CONTAINER), ino - first);
+	for (ino = first; ino < first + count; ino += 2)
+		probe_unwatch(lab->probe, dev, ino, (long)(ino - first));
+	for (ino = first + 1; ino < first + count; ino += 2)
+		assert_int_equal(probe_watch(lab->probe, dev, ino, LAB_CONTAINER), ino - first);
+
+	lab_register(lab);
+	slot = probe_watch(lab->probe, dev, lab_ino(lab->upper), LAB_CONTAINER);
+	assert_true(slot > 16384); /* its mark is in the third part that was mapped */
+	probe_take_dirty(lab->probe, slot);
+	assert_int_equal(mkdir(lab_path(lab, "in"), 0755), 0);
+	assert_true(probe_take_dirty(lab->probe, slot));
+}
+
 /* Volumes on more file systems than the programs can tell apart, and then a layer. */
 static void many_file_systems_hide_no_layer(void **state)
 {
@@ -313,6 +340,7 @@ int main(void)
 		SMALL(a_full_table_of_files_counts_what_it_does_not_list),
 		SMALL(a_full_dirty_ring_is_swept_from_the_marks),
 		SMALL(a_full_index_says_so_and_has_room_when_one_leaves),
+		SMALL(an_index_that_grows_forgets_nobody),
 		SMALL(many_file_systems_hide_no_layer),
 		SMALL(a_detached_program_is_noticed_and_attached_again),
 		PINNED(pins_without_all_their_programs_are_not_adopted),
