@@ -148,7 +148,7 @@ $(BUILD)/tests/bpf/%: tests/bpf/%.c $(TEST_HELP) $(BUILD)/core.a
 # --- benchmark: the work that is timed, and programs to compare ours with
 
 BENCH_PROGRAMS := $(BUILD)/bench/work $(BUILD)/bench/monitor $(BUILD)/bench/storm \
-		  $(BUILD)/bench/fill $(BUILD)/bench/scale_write
+		  $(BUILD)/bench/fill $(BUILD)/bench/scale_write $(BUILD)/bench/entry
 
 $(BUILD)/bench/floor.bpf.o: tests/bench/floor.bpf.c
 	$(call say,BPF)

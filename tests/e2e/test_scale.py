@@ -122,6 +122,32 @@ def a_scrape_answers_and_tells_progress_while_a_large_layer_is_read(env):
     agent.stop()
 
 
+def only_in_full(test):
+    """test_tree_bounds.c has the short form."""
+    return suite.test(test) if FULL else test
+
+
+@only_in_full
+def more_changes_than_can_be_verified_at_once_are_marked_until_they_are(env):
+    """On a machine that needs a while for each look: marked, then exact, without a rescan."""
+    (c,) = env.fleet.add()
+    count = 20000
+    for i in range(count):
+        os.mkdir(f"{c.merged}/d{i}")  # of added files not all are watched
+    agent = env.agent(name="dirty")
+    equal_within(lambda: drift(agent, c), lambda: (count, 0), 20)
+    slow_down(env, agent, "statx", 200)
+    for i in range(count):
+        os.chmod(f"{c.merged}/d{i}", 0o700)
+    eventually(lambda: not agent.find(c.id)["complete"], 20, "marked")
+    eventually(lambda: agent.find(c.id)["complete"], 120, "healed")
+    check_equal({f["mode"] for f in agent.files(c.id)["files"]}, {"0700"}, "modes")
+    rescans = [line for line in agent.get("/metrics")[2].decode().splitlines()
+               if line.startswith("driftwatch_ledger_rescans_total{") and not line.endswith(" 0")]
+    check_equal(rescans, [], "all of it was read again")
+    agent.stop()
+
+
 @suite.test
 def many_containers_at_rest_open_nothing(env):
     many = 1000 if FULL else 60
@@ -135,11 +161,11 @@ def many_containers_at_rest_open_nothing(env):
     agent.stop()
 
 
-def slow_down(env, agent):
+def slow_down(env, agent, call="getdents64", microseconds=20000):
     """Each directory takes the agent a while to read, as on a cold disk."""
     slow = subprocess.Popen(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=getdents64", "-e",
-         "inject=getdents64:delay_enter=20000", "-p", str(agent.daemon.pid)],
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+         f"inject={call}:delay_enter={microseconds}", "-p", str(agent.daemon.pid)],
         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     env.suite.defer(slow.wait)
     env.suite.defer(slow.terminate)

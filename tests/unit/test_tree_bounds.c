@@ -256,6 +256,40 @@ static unsigned open_fds(void)
 	return n;
 }
 
+/* More than can be verified within a second: said to be incomplete, then each looked at once. */
+static void a_great_many_changes_are_marked_until_they_are_verified(void **state)
+{
+	const int n = 12000;
+	struct tree_world *tw = *state;
+	struct tree_counts before, after;
+	char path[64];
+	int i;
+
+	put_dir(upper(tw, "many"));
+	put_files(upper(tw, "many"), "n", n);
+	tree_start(tw, 200000);
+	settle(tw);
+	before = counts_of(tw);
+	for (i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "many/n%d", i);
+		assert_int_equal(chmod(upper(tw, path), 0755), 0);
+		mark(tw, path);
+	}
+	assert_int_equal(tree_work(tw->tree, 1), 0);
+	assert_true(counts_of(tw).executables < (uint64_t)n);
+	/* The tree has no more time to work, as on a machine that is too slow for it. */
+	for (i = 0; i < 5000 && tree_is_complete(tw->tree); i++)
+		usleep(1000);
+	assert_false(tree_is_complete(tw->tree));
+	settle(tw);
+	assert_true(tree_is_complete(tw->tree));
+	after = counts_of(tw);
+	assert_int_equal(after.executables, n);
+	assert_int_equal(after.lstats - before.lstats, n);
+	assert_int_equal(after.dir_reads, before.dir_reads);
+	assert_int_equal(after.rescans, before.rescans);
+}
+
 static void an_idle_tree_holds_one_descriptor(void **state)
 {
 	struct tree_world *tw = *state;
@@ -509,6 +543,7 @@ int main(void)
 		TEST(a_hundred_thousand_names_in_one_directory),
 		TEST(only_so_many_added_files_are_watched),
 		TEST(names_nest_thousands_deep),
+		TEST(a_great_many_changes_are_marked_until_they_are_verified),
 		TEST(an_idle_tree_holds_one_descriptor),
 		TEST(many_names_of_one_inode),
 		TEST(what_cannot_be_listed_is_counted),

@@ -6,6 +6,7 @@
  * directory with constant coming and going does not decay.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,12 +24,13 @@ static void count_node(struct tree *t, int by)
 
 struct tree_node *node_new(struct tree *t, struct tree_node *parent, const char *name)
 {
-	size_t len = strlen(name);
+	size_t len = strlen(name), size = offsetof(struct tree_node, name) + len + 1;
 	struct tree_node *n;
 
 	if (len > UINT8_MAX)
 		return NULL;
-	n = calloc(1, sizeof(*n) + len + 1);
+	/* A name begins in what pads the structure. */
+	n = calloc(1, size < sizeof(*n) ? sizeof(*n) : size);
 	if (!n)
 		return NULL;
 	memcpy(n->name, name, len + 1);

@@ -241,7 +241,7 @@ int tree_judge(struct tree *t, struct tree_node *n, int dirfd, const struct tree
 	struct tree_counted before;
 	struct evidence e;
 	bool was_whiteout = n->flags & NODE_WHITEOUT, whiteout;
-	uint32_t capability;
+	uint16_t capability;
 	unsigned bits;
 	int verdict, err;
 
@@ -254,10 +254,11 @@ int tree_judge(struct tree *t, struct tree_node *n, int dirfd, const struct tree
 		return verdict;
 
 	bits = is_new(n) ? TREE_CHANGE_CTIME | copy_bits(t, &e, whiteout) : stat_bits(n, st);
-	capability = e.capability_len ? (uint32_t)beneath_hash(t->key, e.capability,
-							       (size_t)e.capability_len) |
-						1u
-				      : 0;
+	capability = 0;
+	if (e.capability_len)
+		capability =
+			(uint16_t)(beneath_hash(t->key, e.capability, (size_t)e.capability_len) |
+				   1u);
 	if (capability != n->capability)
 		bits |= TREE_CHANGE_CAPABILITY;
 	if (verdict != n->verdict)
@@ -268,7 +269,7 @@ int tree_judge(struct tree *t, struct tree_node *n, int dirfd, const struct tree
 	before = tree_count_out(t, n);
 	n->flags &= (uint16_t) ~(NODE_HAS_LOWER | NODE_WHITEOUT);
 	n->flags |= (uint16_t)((e.has_lower ? NODE_HAS_LOWER : 0) | (whiteout ? NODE_WHITEOUT : 0));
-	n->verdict = (uint8_t)verdict;
+	n->verdict = (uint8_t)verdict & 0xf;
 	n->capability = capability;
 	n->st = *st;
 	judge_depth(t, n, bits);

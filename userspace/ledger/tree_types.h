@@ -80,10 +80,10 @@ struct tree_node {
 	int32_t slot;	     /* of the watcher, in the first node of an inode; -1: not watched */
 	uint32_t hash;	     /* of the name */
 	uint32_t seen;	     /* by the read with this number */
-	uint32_t capability; /* hash of security.capability, 0: none */
+	uint16_t capability; /* hash of security.capability, 0: none */
 	uint16_t flags;	     /* enum tree_node_flags */
-	uint8_t verdict;     /* enum tree_verdict */
-	uint8_t depth;	     /* enum tree_depth */
+	uint8_t verdict : 4; /* enum tree_verdict */
+	uint8_t depth : 4;   /* enum tree_depth */
 	uint8_t name_len;
 	char name[];
 };

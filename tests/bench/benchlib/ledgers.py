@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Big layers: a first ledger of a million entries, and diff beside docker diff."""
 
+import json
 import os
 import statistics
 import subprocess
@@ -8,6 +9,7 @@ import time
 
 from . import stats
 from .agent_rows import MIB, World, fill, resident, say
+from .tool import BUILD
 
 from driftlib import image
 from driftlib.docker import Docker
@@ -18,6 +20,44 @@ IMAGE_FILES = 100000
 DRIFTED = 100
 
 
+def entry_row(run, name, upper):
+    """What malloc hands out for a listed file, its name apart."""
+    done = subprocess.run([os.path.join(BUILD, "bench", "entry"), upper], check=True,
+                          stdout=subprocess.PIPE)
+    run.set(f"ledger.entry_bytes_{name}", json.loads(done.stdout)["bytes_beyond_name"],
+            unit="bytes beyond the name", limit=200)
+
+
+def asked_while_reading(agent):
+    """
+    Milliseconds that each question took until the agent was ready. Not the first: it waits
+    for the programs to be loaded, before anything is read.
+    """
+    took = []
+    agent.launch()
+    while not agent.ready():
+        start = time.monotonic()
+        try:
+            agent.get("/metrics")
+        except OSError:
+            continue  # it does not listen yet
+        took.append((time.monotonic() - start) * 1000)
+    return took[1:]
+
+
+def cold_row(run, world, bound):
+    """Nothing of the layer is in memory; and it is asked all the time."""
+    agent = world.agent("--max-files", bound, "--max-files-total", bound, start=False)
+    subprocess.run(["sync"], check=True)
+    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
+        f.write("3")
+    start = time.monotonic()
+    took = asked_while_reading(agent)
+    run.set("ledger.million_cold_seconds", time.monotonic() - start, unit="s")
+    run.set("ledger.million_scrape_ms", max(took, default=0), unit="ms at most, while reading")
+    agent.stop()
+
+
 def first_ledger(run, world):
     """The layer is filled while no agent runs, and is in the page cache for that reason."""
     count = 10000 if world.quick else ENTRIES
@@ -26,7 +66,10 @@ def first_ledger(run, world):
     directory = os.path.join(container.upper, "million")
     os.mkdir(directory)
     say(f"a layer of {count} entries is made")
+    fill(directory, count // 10)
+    entry_row(run, "100000", container.upper)
     fill(directory, count)
+    entry_row(run, "million", container.upper)
     bound = str(count + 100000)
     agent = world.agent("--max-files", bound, "--max-files-total", bound, start=False)
     took = world.ready_after(agent)
@@ -36,7 +79,13 @@ def first_ledger(run, world):
     run.set("ledger.million_seconds", took, unit="s", limit=10)
     anonymous, file = resident(agent.daemon.pid)
     run.set("ledger.million_rss", (anonymous + file) / MIB, unit="MiB")
+    start = time.monotonic()
+    found = json.loads(agent.client("verify", "-o", "json", container.id,
+                                      timeout=120).stdout)["containers"][0]
+    run.set("ledger.million_verify_seconds", time.monotonic() - start, unit="s")
+    run.set("ledger.million_mismatches", found["mismatches"], limit=0)
     agent.stop()
+    cold_row(run, world, bound)
 
 
 def big_image(world, count):

@@ -157,6 +157,10 @@ def agent_rows(v):
                    "{}; {}; {}", "20; 150; 0.1"),
         *agent_row(v, "agent: start s, 100 containers; 1,000,000 entries",
                    ["agent.start_100", "ledger.million_seconds"], "{}; {}", "1; 10"),
+        *agent_row(v, "agent: a listed file's bytes beyond its name, 100,000; 1,000,000",
+                   ["ledger.entry_bytes_100000", "ledger.entry_bytes_million"], "{}; {}", "200"),
+        *agent_row(v, "agent: cold start s, 1,000,000 entries; longest scrape meanwhile, ms",
+                   ["ledger.million_cold_seconds", "ledger.million_scrape_ms"], "{}; {}", "-"),
         *agent_row(v, "docker diff / driftwatch diff, image of 100,000 files", ["ledger.docker_diff"],
                    "{} x", "50 x"),
     ]
