@@ -410,6 +410,28 @@ static void nodes_are_found_by_inode_and_path(void **state)
 	assert_null(tree_find_ino(tw->tree, 1));
 }
 
+/* Its image is nowhere else: there is nothing to compare with. */
+static void a_write_to_the_image_of_a_plain_directory_compares_nothing(void **state)
+{
+	struct tree_cause cause = {.wall_ns = 5};
+	struct tree_world tw;
+	struct tree_node *node;
+
+	(void)state;
+	tree_world_make(&tw, 0);
+	put_dir(upper(&tw, "d"));
+	put_file(upper(&tw, "d/f"), "x");
+	tw.image_wall_ns = clock_wall_ns() + NS_PER_SEC;
+	tree_start(&tw, 100);
+	settle(&tw);
+	node = tree_find_path(tw.tree, "/d/f", 4);
+	assert_non_null(node);
+	tree_node_add_writes(node, 4, 1, &cause, &cause);
+	settle(&tw);
+	assert_lines(&tw, "");
+	tree_world_remove(&tw);
+}
+
 /* Some events come before their effect. */
 static void a_mark_can_ask_to_look_twice(void **state)
 {
@@ -494,6 +516,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(touched_is_told_from_tampered, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_are_those_of_the_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(nodes_are_found_by_inode_and_path, setup, teardown),
+		cmocka_unit_test(a_write_to_the_image_of_a_plain_directory_compares_nothing),
 		cmocka_unit_test_setup_teardown(a_mark_can_ask_to_look_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			whiteouts_by_attribute_count_in_a_directory_marked_for_them, setup,

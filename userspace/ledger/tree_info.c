@@ -96,8 +96,8 @@ void tree_node_add_writes(struct tree_node *n, uint64_t bytes, uint64_t calls,
 	take_last(n, last);
 	if (n->last_ns > t->last_change_wall_ns)
 		t->last_change_wall_ns = n->last_ns;
-	/* Written to, yet equal by stat: what is in it has to be looked at. */
-	if (bytes && n->verdict == TREE_NONE && (n->flags & NODE_HAS_LOWER) &&
+	/* Written to, yet equal by stat: what is in it has to be compared, with what there is. */
+	if (bytes && !t->image_ns && n->verdict == TREE_NONE && (n->flags & NODE_HAS_LOWER) &&
 	    S_ISREG(n->st.mode) && !(n->flags & NODE_WHITEOUT)) {
 		before = tree_count_out(t, n);
 		compare_add(t, n);
