@@ -73,10 +73,10 @@ static __always_inline void slot_to_stats(const struct dw_slot *slot, struct dw_
 }
 
 /*
- * Find or start the slot's aggregate in "files". NULL when the table is full;
- * sets *@ret_first when it was started, with what the slot holds already in it.
- * NULL too while the aggregate is a provisional one that nobody has adopted yet:
- * what is in the counters must not be added to them a second time.
+ * Find or start the slot's aggregate in "files". Sets *@ret_first, and returns NULL, when
+ * it was started, with what the slot holds already in it. NULL alone when the table is
+ * full, and while the aggregate is a provisional one that nobody has adopted yet: what is
+ * in the counters must not be added to them a second time.
  */
 static __always_inline struct dw_file_stats *slot_stats(const struct dw_slot *slot, bool *ret_first)
 {
@@ -93,12 +93,12 @@ static __always_inline struct dw_file_stats *slot_stats(const struct dw_slot *sl
 	if (stats)
 		return stats->container || !slot->container ? stats : NULL;
 	slot_to_stats(slot, &fresh);
-	if (!bpf_map_update_elem(inner, &key, &fresh, BPF_NOEXIST)) {
-		*ret_first = true;
-		if (control)
-			count(&control->files_started, 1);
-	}
-	return bpf_map_lookup_elem(inner, &key);
+	if (bpf_map_update_elem(inner, &key, &fresh, BPF_NOEXIST))
+		return bpf_map_lookup_elem(inner, &key); /* another CPU was faster, or it is full */
+	*ret_first = true;
+	if (control)
+		count(&control->files_started, 1);
+	return NULL;
 }
 
 /* Move what the slot has counted into "files". */
@@ -111,7 +111,7 @@ static __always_inline void slot_spill(struct dw_slot *slot)
 	if (!slot->ino || !(slot->calls | slot->bytes))
 		return;
 	stats = slot_stats(slot, &is_first);
-	if (stats && !is_first) {
+	if (stats) {
 		count(&stats->bytes, slot->bytes);
 		count(&stats->calls, slot->calls);
 		stats->last_boot_ns = slot_last_ns(slot);
@@ -119,7 +119,7 @@ static __always_inline void slot_spill(struct dw_slot *slot)
 		if (!stats->first_writer)
 			stats->first_writer = slot->first_writer;
 	}
-	if (!stats) {
+	if (!stats && !is_first) {
 		c = counters_of(slot->container);
 		if (c)
 			count(&c->files_unlisted, slot->calls);

@@ -14,11 +14,13 @@
 #include <bpf/bpf_helpers.h>
 
 #include "maps.bpf.h"
+#include "path.bpf.h"
 #include "task.bpf.h"
 
 #define WALK_DEPTH	16
 #define WALK_ROUNDS	64 /* paths deeper than both multiplied belong to the writer's container */
 #define WALK_UNFINISHED 1
+#define DIR_LASTS	8 /* for this part of the time that a verdict holds */
 
 /* What identifies a file; read once per event, directly or by probe reads. */
 struct file_id {
@@ -26,7 +28,7 @@ struct file_id {
 	__u64 ino;   /* of the file in the upper layer, where .inode is an overlay's */
 	__u32 gen;
 	__u32 sb_dev; /* of .inode */
-	__u32 magic;  /* of .inode's super block */
+	__u32 magic;  /* of .inode's super block; 0: unknown, no overlay's */
 	__u16 mode;
 };
 
@@ -145,6 +147,52 @@ static __always_inline __u64 root_above(__u64 dentry, __u32 dev)
 	return WALK_UNFINISHED;
 }
 
+static __always_inline bool dir_is_known(const struct dir_root *d, __u64 dir, __u64 parent,
+					 __u32 dev, const struct dw_control *control)
+{
+	return d->dir == dir && d->parent == parent && d->dev == dev &&
+	       d->epoch == control->epoch &&
+	       bpf_jiffies64() - d->jiffies < control->verdict_ticks / DIR_LASTS;
+}
+
+/*
+ * The same for the directory @dir, and remembered for its other files. Only for as long
+ * as it has its parent: an overlay moves a directory to the work directory before it
+ * removes what is in it.
+ */
+__weak __noinline __u64 root_above_dir(__u64 dir, __u32 dev)
+{
+	__u64 parent = (__u64)BPF_CORE_READ((struct dentry *)dir, d_parent), root;
+	__u32 key = (dir * 0x9E3779B97F4A7C15ull >> 56) & (DIRS_COUNT - 1);
+	struct dir_root *d = bpf_map_lookup_elem(&dirs, &key);
+	struct dw_control *control = control_get();
+
+	if (!control || !d || exchange(&d->busy, 1))
+		return root_above(dir, dev);
+	if (!dir_is_known(d, dir, parent, dev, control)) {
+		d->dir = dir;
+		d->parent = parent;
+		d->dev = dev;
+		d->epoch = *(volatile __u32 *)&control->epoch; /* before the look at the maps */
+		d->jiffies = bpf_jiffies64();
+		d->root = root_above(dir, dev);
+	}
+	root = d->root;
+	store_after(&d->busy, 0);
+	return root;
+}
+
+/* The same for a file, or a directory that something is done in. */
+static __always_inline __u64 root_above_file(__u64 file, __u32 dev)
+{
+	struct dentry *dentry = (void *)file, *parent;
+
+	if (root_at(BPF_CORE_READ(dentry, d_inode), dev))
+		return file;
+	parent = BPF_CORE_READ(dentry, d_parent);
+	return parent == dentry ? 0 : root_above_dir((__u64)parent, dev);
+}
+
 /*
  * The newest name of @inode, 0 when it has none (not yet instantiated, or the
  * file handle of a network client). Newest first: a file that was copied up still
@@ -213,7 +261,7 @@ static __always_inline bool judge_by_walk(struct dw_slot *slot, __u32 elsewhere)
 	__u64 dentry = inode_dentry(slot->inode), root = 0;
 
 	if (dentry && control && is_known_dev(control, slot->dev))
-		root = root_above(dentry, slot->dev);
+		root = root_above_file(dentry, slot->dev);
 	if (root == WALK_UNFINISHED)
 		verdict_of_writer(slot, DW_TARGET_LAYER);
 	else if (root)

@@ -199,6 +199,27 @@ struct {
 } tasks __weak SEC(".maps");
 #endif
 
+/* --- directories: where the way up from one ends, remembered by layer.bpf.h --- */
+
+#define DIRS_COUNT 16 /* direct-mapped by the dentry's address */
+
+struct dir_root {
+	__u64 busy; /* by a program that looks at it or fills it */
+	__u64 dir;  /* addresses of dentries */
+	__u64 parent;
+	__u64 root; /* as root_above() says */
+	__u64 jiffies;
+	__u32 epoch;
+	__u32 dev;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DIRS_COUNT);
+	__type(key, __u32);
+	__type(value, struct dir_root);
+} dirs __weak SEC(".maps");
+
 /* --- scratch: a program takes one of these for what its stack cannot hold --- */
 
 #define SCRATCH_COUNT	    3

@@ -37,6 +37,18 @@ static __always_inline __u64 exchange(__u64 *p, __u64 value)
 }
 #endif
 
+/* What was stored before is seen by who sees @value. */
+static __always_inline void store_after(__u64 *p, __u64 value)
+{
+#if defined(__TARGET_ARCH_x86)
+	/* Stores are not reordered there, and an exchange costs as much as the rest. */
+	asm volatile("" : : : "memory");
+	*(volatile __u64 *)p = value;
+#else
+	exchange(p, value);
+#endif
+}
+
 /* A pointer as a number, which a global function takes and a typed pointer it refuses. */
 static __always_inline __u64 address_of(const void *p)
 {
@@ -64,7 +76,7 @@ static __always_inline struct scratch *scratch_take(void)
 
 static __always_inline void scratch_release(struct scratch *s)
 {
-	exchange(&s->busy, 0);
+	store_after(&s->busy, 0);
 }
 
 /* The scratch that was taken as number @which - 1: how a global function is given one. */

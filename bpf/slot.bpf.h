@@ -27,6 +27,7 @@
 #define JUDGE_SUPERBLOCK 1 /* overlay by super block, tmpfs, else walk */
 #define JUDGE_GIVEN	 2 /* as the slot says already */
 #define JUDGE_DIR	 3 /* where an operation happens: walked to, not written to */
+#define JUDGE_KNOWN	 8 /* added: the slot says which file it is, of no overlay */
 
 /* Where a write is counted: got with hold_file(), let go with hold_done(). */
 struct hold {
@@ -57,17 +58,6 @@ static __always_inline struct dw_slot *slot_at(__u32 index)
 static __always_inline __u32 slot_hash(__u64 ino)
 {
 	return ino * 0x9E3779B97F4A7C15ull >> 56;
-}
-
-static __always_inline void slot_release(struct dw_slot *lock)
-{
-#if defined(__TARGET_ARCH_x86)
-	/* Stores are not reordered there, and an exchange costs as much as the rest. */
-	asm volatile("" : : : "memory");
-	*(volatile __u64 *)&lock->busy = 0;
-#else
-	exchange(&lock->busy, 0);
-#endif
 }
 
 /* Slots held by one who is interrupted, preempted or draining are worked around. */
@@ -169,6 +159,23 @@ __weak __noinline int slot_empty(__u32 index)
 	return 0;
 }
 
+/* Write down which file the slot is for. Returns the magic number of its super block. */
+static __always_inline __u32 slot_identify(struct dw_slot *slot)
+{
+	struct inode *inode = (struct inode *)slot->inode;
+	struct file_id file;
+
+	file_id_read(inode, &file);
+	inode = real_inode(inode, file.magic);
+	slot->ino = file.ino;
+	slot->gen = file.gen;
+	slot->sb_dev = file.sb_dev;
+	slot->dev = file.sb_dev;
+	if (file.magic == OVERLAYFS_SUPER_MAGIC)
+		slot->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	return file.magic;
+}
+
 /*
  * Make the empty slot @index that of the file whose inode's address stands in
  * .inode, as written by the running task unless JUDGE_GIVEN. Returns whether an
@@ -179,25 +186,20 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 	struct dw_control *control = control_get();
 	struct dw_slot *slot = slot_at(index);
 	struct dw_file_stats *stats;
-	struct inode *inode;
-	struct file_id file;
 	bool is_first = false;
+	__u32 magic = 0;
 
 	if (!slot || !control)
 		return 0;
-	inode = (struct inode *)slot->inode;
-	file_id_read(inode, &file);
-	slot->ino = file.ino;
-	slot->gen = file.gen;
-	slot->sb_dev = file.sb_dev;
-	inode = real_inode(inode, file.magic);
-	slot->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	if (!(how & JUDGE_KNOWN))
+		magic = slot_identify(slot);
+	how &= ~JUDGE_KNOWN;
 	slot->epoch = *(volatile __u32 *)&control->epoch; /* before the look at the maps */
 	slot->lasting = DW_LASTS_NOT;
 	if (how != JUDGE_GIVEN) {
 		slot->cgroup = task_cgroup(current_task());
 		slot->cgroup_id = bpf_get_current_cgroup_id();
-		slot_judge(slot, file.magic, how);
+		slot_judge(slot, magic, how);
 	}
 	slot->claimed_jiffies = bpf_jiffies64();
 	slot->last_jiffies = slot->claimed_jiffies;
@@ -213,7 +215,7 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 	else if (slot->verdict != DW_VERDICT_COUNTED)
 		return 0;
 	stats = slot_stats(slot, &is_first);
-	if (stats && !is_first)
+	if (stats)
 		stats_judge(stats, slot);
 	return is_first;
 }
@@ -238,22 +240,31 @@ static __always_inline bool slot_is_kept(struct dw_slot *slot, const struct file
 
 	if (!slot->ino || slot->challenger == challenger)
 		return false;
+	if (slot->ino == file->ino && slot->sb_dev == file->sb_dev)
+		return false; /* itself, to be judged again, or what had its number before */
 	slot->challenger = challenger;
 	return true;
 }
 
-/* Empty the slot in hand, and make it that of the file with inode @inode. */
-static __always_inline void hold_claim(struct hold *h, __u64 inode, __u32 how)
+/* Empty the slot in hand, and make it that of @file. */
+static __always_inline void hold_claim(struct hold *h, const struct file_id *file, __u32 how)
 {
 	struct dw_slot *slot = h->slot;
 
 	if (h->is_main) /* user space reads without a lock */
 		exchange(&slot->seq, slot->seq + 1);
 	slot_empty(h->index);
-	slot->inode = inode;
+	slot->inode = file->inode;
+	if (!file->magic) {
+		slot->ino = file->ino;
+		slot->gen = file->gen;
+		slot->sb_dev = file->sb_dev;
+		slot->dev = file->sb_dev;
+		how |= JUDGE_KNOWN;
+	}
 	h->is_first = slot_claim(h->index, how);
 	if (h->is_main)
-		exchange(&slot->seq, slot->seq + 1);
+		store_after(&slot->seq, slot->seq + 1);
 }
 
 /*
@@ -277,7 +288,7 @@ static __always_inline bool hold_file(const struct file_id *file, struct task_st
 			h->target = h->stats->target;
 			return true;
 		}
-		hold_claim(h, file->inode, how);
+		hold_claim(h, file, how);
 	}
 	h->verdict = h->slot->verdict;
 	h->container = h->slot->container;
@@ -291,7 +302,7 @@ static __always_inline void hold_done(struct hold *h)
 		return;
 	if (h->is_spare)
 		slot_empty(h->index);
-	slot_release(h->lock);
+	store_after(&h->lock->busy, 0);
 }
 
 #endif /* SLOT_BPF_H */

@@ -270,7 +270,7 @@ static __always_inline void dio_count_async(struct inode *inode, const struct dw
 	slot->target = dio->target;
 	slot->overlay_dev = dio->overlay_dev;
 	slot->root = dio->root;
-	hold_claim(&h, file.inode, JUDGE_GIVEN);
+	hold_claim(&h, &file, JUDGE_GIVEN);
 	h.verdict = dio->verdict;
 	h.container = dio->container;
 	h.target = dio->target;
