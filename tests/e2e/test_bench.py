@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 import xml.dom.minidom
 
 from driftlib.agent import ROOT
@@ -17,7 +18,7 @@ from driftlib.suite import FULL, Skip, Suite, check, check_equal
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 
 # pylint: disable=wrong-import-position
-from benchlib import foreign, stats, svg, table  # noqa: E402
+from benchlib import foreign, macro, sections, stats, svg, table  # noqa: E402
 
 suite = Suite(__file__)
 
@@ -59,6 +60,45 @@ def a_quotient_of_medians_knows_when_its_divisor_may_be_zero(_):
     nothing = stats.quotient_of_medians(theirs, [-0.01, 0.0, 0.012] * 10)
     check(math.isinf(nothing.spread), "resolved though the divisor may be zero")
     check_equal(stats.at_least(nothing, 5), stats.UNRESOLVED, "verdict")
+
+
+class Job:
+    """A pair takes so long; its ratios scatter so much."""
+
+    def __init__(self, took, scatter):
+        self.wall, self.spent = [], 0.0
+        self.took, self.scatter = took, scatter
+
+    seconds_of_pair = macro.Watched.seconds_of_pair
+
+    def is_resolved(self):
+        return stats.half_width(self.wall) <= macro.SPREAD
+
+    def pair(self):
+        time.sleep(self.took)
+        self.spent += self.took
+        self.wall.append(1 + self.scatter * (len(self.wall) % 2))
+
+
+@suite.test
+def a_job_that_is_resolved_leaves_its_time_to_the_others(_):
+    short, long, never = Job(0.001, 0.01), Job(0.02, 0.01), Job(0.01, 1)
+    start = time.monotonic()
+    macro.share([short, long, never], 0.5)
+    check(time.monotonic() - start < 2, "ends when the time is used up")
+    check(short.is_resolved() and long.is_resolved(), "two can be resolved")
+    check_equal(len(short.wall), 6, "pairs of what is resolved: as few as have an interval")
+    check(len(never.wall) > 12, f"{len(never.wall)} pairs of the other")
+
+
+@suite.test
+def the_whole_benchmark_stays_within_twelve_minutes(_):
+    for used in (0, 300, 500):
+        class Options:
+            seconds, quick = 0, False
+
+        seconds = sections.seconds_for("macro", Options, time.monotonic() - used)
+        check(used + sections.limit_for("macro", seconds) <= 720, f"after {used} s: {seconds}")
 
 
 @suite.test

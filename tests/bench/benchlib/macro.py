@@ -2,7 +2,8 @@
 """Whole jobs in the layer, watched and bare in turns, the engine's own CPU time included.
 
 A job is repeated, every time on a layer as it was before, until the spread of its wall time
-is small enough or the time is used up.
+is small enough or the time is used up. The jobs share the time: whose pairs took least so
+far has the next, so a short one is resolved early and leaves the rest to the others.
 """
 
 import os
@@ -153,6 +154,7 @@ class Watched:
     def __init__(self, bench, job, variant):
         self.bench, self.job, self.variant = bench, job, variant
         self.wall, self.cpu, self.bare_wall = [], [], []
+        self.spent = 0.0
 
     def once(self, watched):
         spent = 0
@@ -170,10 +172,11 @@ class Watched:
                 self.bench.switch(self.variant, False)
         return wall / times, cpu / times
 
-    def pair(self, number):
-        done = {}
-        for watched in (True, False) if number % 2 else (False, True):
+    def pair(self):
+        done, start = {}, time.monotonic()
+        for watched in (True, False) if len(self.wall) % 2 else (False, True):
             done[watched] = self.once(watched)
+        self.spent += time.monotonic() - start
         self.wall.append(done[True][0] / done[False][0])
         self.cpu.append(done[True][1] / done[False][1])
         self.bare_wall.append(done[False][0])
@@ -184,24 +187,35 @@ class Watched:
     def cpu_spread(self):
         return stats.half_width(self.cpu)
 
+    def is_resolved(self):
+        return self.spread() <= SPREAD and self.cpu_spread() <= SPREAD
 
-def run(bench, stage, variants, seconds, scale=1.0):
-    """{(job, variant): Watched}; a job whose wall time is resolved rests."""
+    def seconds_of_pair(self):
+        return self.spent / len(self.wall) if self.wall else 0
+
+
+def share(all_of, seconds):
+    """Pairs of all jobs until each is resolved, or a further pair would take too long."""
+    end = time.monotonic() + seconds
+    while True:
+        left = end - time.monotonic()
+        waiting = [w for w in all_of if not w.is_resolved() and w.seconds_of_pair() < left]
+        if left <= 0 or not waiting:
+            return
+        min(waiting, key=lambda w: w.spent).pair()
+
+
+def run(bench, stage, variants, seconds, scale=1.0, problem=print):
+    """{(job, variant): Watched}; what hangs is given up, and what was measured stays."""
     all_of = {(j.name, v): Watched(bench, j, v) for j in (J(bench, stage, scale) for J in JOBS)
               for v in variants}
-    for watched in all_of.values():
-        watched.once(False)  # warms the caches, and is not counted
-    end = time.monotonic() + seconds
-    number = 0
-    while time.monotonic() < end:
-        waiting = [w for w in all_of.values() if w.spread() > SPREAD or w.cpu_spread() > SPREAD]
-        if not waiting:
-            break
-        for watched in waiting:
-            watched.pair(number)
-            if time.monotonic() > end:
-                break
-        number += 1
+    start = time.monotonic()
+    try:
+        for watched in all_of.values():
+            watched.once(False)  # warms the caches, and is not counted
+        share(all_of.values(), seconds - (time.monotonic() - start))
+    except TimeoutError as e:
+        problem(f"macro: {e}")
     return all_of
 
 

@@ -10,10 +10,11 @@ from . import agent_rows, exact, ledgers, macro, micro, peers
 from .stage import Stage
 
 LIMIT_SECONDS = 700  # of a whole run
-PART_SECONDS = 300   # after which a part is given up: something hangs
+PART_SECONDS = 300   # after which a part is given up, its measurements apart: something hangs
 # part, seconds of its measurements in a whole run; macro has what is left, so it is last
 SECONDS = {"micro": 120, "peers": 70, "exact": 12, "agent": 0, "ledger": 0, "diff": 0,
            "macro": 40}
+MACRO_AROUND = 25    # seconds for setting macro up and for taking it down
 NAMES = list(SECONDS)
 QUICK = 0.04
 
@@ -105,7 +106,7 @@ def run_macro(run, options, stage, seconds):
     try:
         say(f"whole jobs: {seconds:.0f} s")
         macro.report(run, macro.run(bench, stage, ["ours_fs"], seconds,
-                                    0.1 if options.quick else 1))
+                                    0.1 if options.quick else 1, run.problem))
     finally:
         bench.close()
 
@@ -120,12 +121,18 @@ def seconds_for(name, options, started):
     if options.quick:
         return SECONDS[name] * QUICK
     if name == "macro":
-        return max(SECONDS[name], LIMIT_SECONDS - 20 - (time.monotonic() - started))
+        return max(SECONDS[name], LIMIT_SECONDS - MACRO_AROUND - (time.monotonic() - started))
     return SECONDS[name]
 
 
 def give_up(*_):
-    raise TimeoutError(f"given up after {PART_SECONDS} s")
+    raise TimeoutError("given up: it hangs")
+
+
+def limit_for(name, seconds):
+    if name == "macro":
+        return max(PART_SECONDS // 2, int(seconds) + MACRO_AROUND)
+    return max(PART_SECONDS, int(seconds) * 2)
 
 
 def run(result, options):
@@ -139,10 +146,11 @@ def run(result, options):
     for name in parts:
         start = time.monotonic()
         stage = None
-        signal.alarm(PART_SECONDS)
+        seconds = seconds_for(name, options, started)
+        signal.alarm(limit_for(name, seconds))
         try:
             stage = Stage()
-            RUN[name](result, options, stage, seconds_for(name, options, started))
+            RUN[name](result, options, stage, seconds)
         except Exception as e:  # the other parts are worth having
             traceback.print_exc()
             result.problem(f"{name}: {e}")
