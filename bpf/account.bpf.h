@@ -20,8 +20,8 @@
 
 /*
  * What the place of a directory says of an operation in it. Walked to each time: a
- * directory that is removed is moved to the work directory first. Returns false when
- * it is nobody's business.
+ * directory that is removed is moved to the work directory first. From the event of a
+ * file system, so it is no overlay's. Returns false when it is nobody's business.
  */
 static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 {
@@ -36,7 +36,11 @@ static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 	slot = h.slot;
 	ret->dir = address_of(dir);
 	slot->inode = ret->dir;
-	slot_claim(h.index, JUDGE_DIR);
+	slot->ino = dir->i_ino;
+	slot->gen = dir->i_generation;
+	slot->sb_dev = BPF_CORE_READ(dir, i_sb, s_dev);
+	slot->dev = slot->sb_dev;
+	slot_claim(h.index, JUDGE_DIR | JUDGE_KNOWN);
 	ret->cgroup_id = slot->cgroup_id;
 	verdict = slot->verdict;
 	ret->container = slot->container;

@@ -39,7 +39,6 @@ static __always_inline bool may_be_watched(__u32 dev, __u64 ino)
 static __always_inline void dirty_record(const struct dw_inode *key, const struct dw_watch *watch,
 					 __u64 writer, __u32 flags)
 {
-	struct task_struct *task = current_task();
 	struct dw_dirty_record r = {.type = DW_RECORD_DIRTY};
 	struct dw_control *control = control_get();
 	struct dw_counters *c;
@@ -51,8 +50,8 @@ static __always_inline void dirty_record(const struct dw_inode *key, const struc
 	r.dev = key->dev;
 	r.writer = writer;
 	r.cgroup_id = bpf_get_current_cgroup_id();
-	r.tgid = BPF_CORE_READ(task, tgid);
-	r.uid = BPF_CORE_READ(task, cred, uid.val);
+	r.tgid = current_tgid();
+	r.uid = current_uid();
 	bpf_get_current_comm(r.comm, sizeof(r.comm));
 	if (!bpf_ringbuf_output(&dirty_ring, &r, sizeof(r), 0))
 		return;

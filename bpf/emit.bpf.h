@@ -157,8 +157,8 @@ static __always_inline void record_task(struct dw_op_record *r, bool is_async)
 
 	if (is_async)
 		return;
-	r->tgid = BPF_CORE_READ(task, tgid);
-	r->uid = BPF_CORE_READ(task, cred, uid.val);
+	r->tgid = current_tgid();
+	r->uid = current_uid();
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 	state = task_state(task, false);
 	if (is_runtime_comm(r->comm) ||
@@ -285,7 +285,6 @@ static __always_inline void count_op(dw_container_t container, __u32 op)
  */
 static __always_inline void emit_sight(__u32 overlay_dev)
 {
-	struct task_struct *task = current_task();
 	struct dw_sight_record r = {};
 	__u64 now;
 
@@ -298,7 +297,7 @@ static __always_inline void emit_sight(__u32 overlay_dev)
 	r.overlay_dev = overlay_dev;
 	r.boot_ns = now;
 	r.cgroup_id = bpf_get_current_cgroup_id();
-	r.tgid = BPF_CORE_READ(task, tgid);
+	r.tgid = current_tgid();
 	ring_put(0, &r, sizeof(r));
 }
 

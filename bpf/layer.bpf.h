@@ -182,15 +182,16 @@ __weak __noinline __u64 root_above_dir(__u64 dir, __u32 dev)
 	return root;
 }
 
-/* The same for a file, or a directory that something is done in. */
-static __always_inline __u64 root_above_file(__u64 file, __u32 dev)
+/* The same for the file in @slot, or the directory that something is done in. */
+static __always_inline __u64 root_above_file(const struct dw_slot *slot, __u64 file)
 {
+	struct dw_inode key = {.ino = slot->ino, .dev = slot->dev};
 	struct dentry *dentry = (void *)file, *parent;
 
-	if (root_at(BPF_CORE_READ(dentry, d_inode), dev))
+	if (bpf_map_lookup_elem(&roots, &key))
 		return file;
 	parent = BPF_CORE_READ(dentry, d_parent);
-	return parent == dentry ? 0 : root_above_dir((__u64)parent, dev);
+	return parent == dentry ? 0 : root_above_dir((__u64)parent, slot->dev);
 }
 
 /*
@@ -261,7 +262,7 @@ static __always_inline bool judge_by_walk(struct dw_slot *slot, __u32 elsewhere)
 	__u64 dentry = inode_dentry(slot->inode), root = 0;
 
 	if (dentry && control && is_known_dev(control, slot->dev))
-		root = root_above_file(dentry, slot->dev);
+		root = root_above_file(slot, dentry);
 	if (root == WALK_UNFINISHED)
 		verdict_of_writer(slot, DW_TARGET_LAYER);
 	else if (root)

@@ -201,6 +201,8 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 		slot->cgroup_id = bpf_get_current_cgroup_id();
 		slot_judge(slot, magic, how);
 	}
+	if (how == JUDGE_DIR)
+		return 0;
 	slot->claimed_jiffies = bpf_jiffies64();
 	slot->last_jiffies = slot->claimed_jiffies;
 	slot->claimed_boot_ns = bpf_ktime_get_boot_ns();
@@ -208,8 +210,6 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 	slot->calls = 0;
 	slot->first_writer = 0;
 	slot->task = 0;
-	if (how == JUDGE_DIR)
-		return 0;
 	if (slot->verdict == DW_VERDICT_PROVISIONAL)
 		emit_sight(slot->overlay_dev);
 	else if (slot->verdict != DW_VERDICT_COUNTED)

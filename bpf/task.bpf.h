@@ -36,6 +36,18 @@ static __always_inline struct task_struct *current_task(void)
 #endif
 }
 
+/* Helpers, and not fields: a helper costs less than a read by address. */
+static __always_inline __u32 current_tgid(void)
+{
+	return bpf_get_current_pid_tgid() >> 32;
+}
+
+/* In the initial user namespace. */
+static __always_inline __u32 current_uid(void)
+{
+	return bpf_get_current_uid_gid();
+}
+
 /* Kernel threads write pages back; io_uring's workers write for their process. */
 static __always_inline bool is_kernel_thread(struct task_struct *task)
 {
@@ -142,10 +154,10 @@ static __always_inline void writer_describe(struct scratch *s, struct task_struc
 	__builtin_memset(w, 0, sizeof(*w));
 	w->start_boot_ns = BPF_CORE_READ(leader, start_boottime);
 	w->cgroup_id = bpf_get_current_cgroup_id();
-	w->tgid = BPF_CORE_READ(task, tgid);
+	w->tgid = current_tgid();
 	w->vpid = task_vpid(leader);
 	w->ppid = BPF_CORE_READ(task, real_parent, tgid);
-	w->uid = BPF_CORE_READ(task, cred, uid.val);
+	w->uid = current_uid();
 	bpf_get_current_comm(w->comm, sizeof(w->comm));
 	if (is_runtime_comm(w->comm) ||
 	    (state && state->joined == 1 + BPF_CORE_READ(task, self_exec_id)))
