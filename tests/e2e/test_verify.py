@@ -111,14 +111,14 @@ def an_image_changed_beneath_a_container_is_found_by_the_clock(env):
     eventually(lambda: any(f["path"] == "/img/f2" for f in env.agent.files(c.id, "--all")["files"]),
                5, "copied up, equal")
     agent = Agent(env.suite, "--verify-interval", "2s", name="clock", expect_mismatches=True)
-    eventually(lambda: env.counts(agent)[0] >= 2, 20, "verified by the clock")
+    eventually(lambda: env.counts(agent)[0] >= 2, 60, "verified by the clock")
     check_equal(env.counts(agent)[1], 0, "mismatches")
     lower = os.path.join(env.runc.lower, "img/f2")
     os.chmod(lower, 0o600)
     try:
-        eventually(lambda: "C /img/f2" in agent.diff(c.id), 20, "found and healed")
+        eventually(lambda: "C /img/f2" in agent.diff(c.id), 60, "found and healed")
         done = env.counts(agent)
-        eventually(lambda: env.counts(agent)[0] > done[0] + 1, 20, "verified again")
+        eventually(lambda: env.counts(agent)[0] > done[0] + 1, 60, "verified again")
         # Each container on this image that holds the file says so, once.
         check_equal(env.counts(agent)[1], done[1], "mismatches once it is healed")
         check(done[1] >= 1, "no mismatch was counted")
