@@ -198,7 +198,13 @@ class Container:
             self.control.close()
         if self in self.docker.containers:
             self.docker.containers.remove(self)
-        self.docker.request("DELETE", f"/containers/{self.id}?force=1&v=1")
+        try:
+            self.docker.request("DELETE", f"/containers/{self.id}?force=1&v=1")
+        except Failure as e:
+            if "is not running" not in str(e):
+                raise
+            # It ended by itself while it was being killed, which is an error to dockerd.
+            self.docker.request("DELETE", f"/containers/{self.id}?force=1&v=1")
 
 
 def path_of(line):
