@@ -7,7 +7,6 @@ On ext4 and xfs lists are equal within a second, elsewhere as of a scan at most 
 old, and say so. DRIFTWATCH_TEST_FULL=1 runs the whole table of operations on each.
 """
 
-import itertools
 import os
 
 from driftlib import loop, process
@@ -187,19 +186,15 @@ TOLD_ON_XFS = {  # what its own events lack, and what they tell of
 
 @suite.test
 def events_on_xfs_have_their_names_and_come_once(env):
-    container, told, numbers = env.docker("xfs").run(), [], itertools.count()
+    container, told = env.docker("xfs").run(), []
     tail = env.agent.tail(container.id)
-
-    def probe():
-        container.control.ask(f"sh echo > /img/probe{next(numbers)}")
-        return tail.read()
 
     def counted():
         m = env.agent.metrics()
         return [m.of(container.id, "driftwatch_container_file_events_total", op=op)
                 for op in ("mkdir", "rmdir", "unlink")]
 
-    eventually(probe, 10, "tail shows events")
+    tail.connected(container)
     env.agent.diff(container.id)
     before = counted()
     for op, events in TOLD_ON_XFS.items():

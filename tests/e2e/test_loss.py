@@ -94,7 +94,7 @@ def full_rings_mark_whom_they_hit_and_the_next_answer_is_right(env):
     loud.control.ask("sh " + shell_loop(300, "mkdir /img/ed/$i"))
     env.same(loud)
     tail = Tail(env.agent)
-    eventually(lambda: env.agent.metrics().value("driftwatch_up") != 0, 5, "it answers")
+    tail.connected(loud)
     with env.frozen():
         loud.control.ask("sh " + shell_loop(300, "echo x > /img/ed/$i/new"))
     check_equal(env.agent.diff(loud.id), loud.diff(), "the first answer")

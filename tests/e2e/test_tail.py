@@ -30,18 +30,6 @@ class Environment:
         return tail
 
 
-def connected(env, tail, container):
-    """Until the tail shows what happens; leaves one event of /img/d/probe* in it."""
-    def probe():
-        connected.count += 1
-        container.control.ask(f"sh echo > /img/d/probe{connected.count}")
-        return any(is_probe(e) for e in tail.read())
-    eventually(probe, 5, "tail shows events")
-
-
-connected.count = 0
-
-
 def is_probe(event):
     return "/probe" in (event.get("file", {}).get("path") or "")
 
@@ -50,7 +38,7 @@ def check_operation(env, tier, op):
     container = env.docker.run()
     tail = env.tail(container, tier=tier)
     try:
-        connected(env, tail, container)
+        tail.connected(container, "/img/d")
         env.agents[tier].diff(container.id)  # what the probes dirtied has been dealt with
         container.control.ask(f"op {op}")
         wanted, path = TOLD[op]
@@ -111,7 +99,7 @@ def one_line_per_change_of_state_and_one_per_burst_with_raw(env):
     container = env.docker.run()
     plain, raw = env.tail(container), env.tail(container, "--raw")
     for tail in (plain, raw):
-        connected(env, tail, container)
+        tail.connected(container, "/img/d")
     calls, written = container.control.load("write", "/img/burst", 2000)
     total = lambda: sum(e["bytes"] for e in raw.read() if e["type"] == "write"
                         and e["file"]["path"] == "/img/burst")
@@ -133,9 +121,9 @@ def filters_by_operation_path_target_and_container(env):
     tails = {"op": env.tail(one, "-e", "unlink"), "path": env.tail(one, "--path", "/img/d/*"),
              "volume": env.tail(one, "--target", "volume", tier="syscall"),
              "name": env.agent.tail("filtered"), "all": env.agent.tail()}
-    connected(env, tails["all"], other)
-    connected(env, tails["name"], one)
-    connected(env, tails["path"], one)
+    tails["all"].connected(other, "/img/d")
+    tails["name"].connected(one, "/img/d")
+    tails["path"].connected(one, "/img/d")
     for c in (one, other):
         for op in ("creat", "unlink_image", "vol"):
             c.control.ask(f"op {op}")
@@ -164,7 +152,7 @@ def filters_by_operation_path_target_and_container(env):
 def execution_of_a_dropped_binary_is_critical(env):
     container = env.docker.run()
     tail = env.tail(container)
-    connected(env, tail, container)
+    tail.connected(container, "/img/d")
     container.control.ask("sh cp /bin/busybox /img/true && /img/true")
     event = tail.wait_for(lambda e: e.get("op") == "exec", 3, "the execution")
     check_equal(event["file"]["path"], "/img/true", "path")
@@ -177,7 +165,7 @@ def execution_of_a_dropped_binary_is_critical(env):
 def containers_come_and_go_in_it(env):
     tail = env.agent.tail()
     sentinel = env.docker.run()
-    connected(env, tail, sentinel)
+    tail.connected(sentinel, "/img/d")
     container = env.docker.run(["/bin/true"])
     container.wait()
     container.remove()

@@ -2,6 +2,7 @@
 """The product under test: an agent of our own and the commands that ask it."""
 
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -155,7 +156,7 @@ class Tail:
     """A running `driftwatch tail -o json`; .events grows as lines come."""
 
     def __init__(self, agent, *options):
-        self.events, self.rest = [], b""
+        self.events, self.rest, self.numbers = [], b"", itertools.count()
         self.process = subprocess.Popen(
             [PROGRAM, "tail", "--socket", agent.socket, "-o", "json", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -173,6 +174,14 @@ class Tail:
     def wait_for(self, wanted, timeout=5, what="the event"):
         """The first event for which wanted(event) holds."""
         return eventually(lambda: next((e for e in self.read() if wanted(e)), None), timeout, what)
+
+    def connected(self, container, directory="/img", timeout=10):
+        """Until it shows what happens; leaves empty files and events of DIRECTORY/probe*."""
+        def probe():
+            container.control.ask(f"sh : > {directory}/probe{next(self.numbers)}")
+            return any(f"{directory}/probe" in (e.get("file", {}).get("path") or "")
+                       for e in self.read())
+        eventually(probe, timeout, "tail shows events")
 
     def close(self):
         self.process.terminate()
