@@ -296,7 +296,7 @@ def numbers_used_again_charge_nobody_with_an_earlier_containers_files(env):
         c = docker.run()
         truth = c.control.load("write", "/img/f", 10 + 7 * n)
         for agent in agents:
-            equal_within(lambda a=agent: counts_of(a, c, "/img/f"), lambda: (truth, truth), 3,
+            equal_within(lambda a=agent: counts_of(a, c, "/img/f"), lambda: (truth, truth), 10,
                          f"{agent.options[1]}, round {n}: total and file")
         dev, ino = numbers(c)
         reused = [reused[0] + (dev in seen_dev), reused[1] + (ino in seen_ino)]
