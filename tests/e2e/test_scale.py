@@ -110,8 +110,8 @@ def a_scrape_answers_and_tells_progress_while_a_large_layer_is_read(env):
     seen = []
     while (progress := entries_listed(agent)) is not None:
         healthy, m, row = agent.get("/healthz")[0], agent.metrics(), agent.find(c.id)
-        if entries_listed(agent) is None:
-            break  # it became ready in between
+        if row["complete"] or entries_listed(agent) is None:
+            break  # it became ready in between; that it was not before, .seen tells
         seen.append(progress)
         check_equal(healthy, 200, "healthz while reading")
         check_equal(m.of(c.id, "driftwatch_container_complete"), 0, "complete while reading")
