@@ -34,7 +34,7 @@ class Soak:
         self.random = random.Random(options.seed)
         self.pace = options.pace
         self.done = collections.Counter()
-        self.wrong, self.slowest = [], 0.0
+        self.wrong, self.slowest, self.memory = [], 0.0, []
         self.docker = Docker(suite, options=["--live-restore"])
         self.pins = f"/sys/fs/bpf/dw-soak-{os.getpid()}"
         self.agent = Agent(suite, "--pin-dir", self.pins)
@@ -77,6 +77,7 @@ class Soak:
             self.note(f"{container.id[:12]}: missing {[x for x in expected if x not in got][:5]}, "
                       f"too much {[x for x in got if x not in expected][:5]}")
         self.slowest = max(self.slowest, time.monotonic() - begun)
+        self.weigh()
 
     def compare_counts(self):
         def totals():
@@ -90,8 +91,14 @@ class Soak:
         self.wrong.append(what)
         print(f"! {what}", flush=True)
 
+    def weigh(self):
+        """The agent's own memory, without files it has mapped."""
+        with open(f"/proc/{self.agent.daemon.pid}/status", encoding="ascii") as f:
+            self.memory += [int(line.split()[1]) / 1024 for line in f if line.startswith("RssAnon")]
+
     def end_of_life(self):
         """What the agent says of itself is lost with it."""
+        self.weigh()
         m = self.agent.metrics()
         self.rescans += sum(v for _, v in m.find("driftwatch_ledger_rescans_total"))
         self.verifications += m.value("driftwatch_ledger_verifications_total") or 0
@@ -172,7 +179,9 @@ class Soak:
         for name, value in (("rescans", self.rescans), ("verifications", self.verifications),
                             ("their mismatches", self.mismatches), ("differences", len(self.wrong))):
             print(f"{name:20}{value:8.0f}")
-        print(f"{'slowest equality':20}{self.slowest:8.2f} s", flush=True)
+        print(f"{'slowest equality':20}{self.slowest:8.2f} s")
+        print(f"{'agent, at most':20}{max(self.memory):8.1f} MiB")
+        print(f"{'agent, at the end':20}{self.memory[-1]:8.1f} MiB", flush=True)
         return bool(self.wrong or self.mismatches)
 
 

@@ -68,6 +68,8 @@ struct track {
 	size_t volumes_len;
 	size_t untold;		 /* of the above: how many the probe had no room for */
 	uint64_t work_due_ns;	 /* monotonic; 0: nothing queued in the tree */
+	uint64_t visited;	 /* .work_round of the engine in which it was last found due */
+	bool is_passed_over;	 /* the time of that round was up before its turn */
 	uint64_t last_rescan_ns; /* monotonic */
 	uint64_t rescan_due_ns;	 /* monotonic; 0: none wanted */
 	unsigned rescan_reasons; /* 1u << enum loss_reason: why one is wanted */
@@ -205,6 +207,8 @@ struct engine {
 	uint64_t next_inventory_ns; /* monotonic: not before */
 	uint64_t next_sweep_ns;	    /* monotonic: of the dirty marks, likewise */
 	uint64_t drained;	    /* counts of files, moved out of the kernel */
+	uint64_t work_round;	    /* counts engine_work_on_trees() */
+	size_t trees_due;	    /* in the last of these */
 	uint64_t worked, trimmed;   /* work_done() at the last look, and when memory was trimmed */
 	size_t still_reading;	    /* containers whose first scan is not over */
 	struct engine_stats stats;
@@ -223,6 +227,13 @@ bool engine_has_raw_subscriber(const struct engine *e);
 /* engine_step.c */
 /* What happened until now becomes marks. */
 void engine_flush_now(struct engine *e, bool somebody_waits);
+
+/* engine_work.c */
+/*
+ * Let the trees that are due work for @budget_ns in all. None waits for more than a share
+ * of each other one. Returns whether some have more to do now.
+ */
+bool engine_work_on_trees(struct engine *e, uint64_t budget_ns);
 
 /* engine_track.c */
 int engine_init_slots(struct engine *e, size_t slots);

@@ -56,40 +56,6 @@ static void note_readable(struct engine *e)
 	}
 }
 
-struct work {
-	uint64_t deadline_ns;
-	bool left; /* somebody has more to do now */
-};
-
-static int work_on_tree(struct ledger_container *c, void *arg)
-{
-	struct track *t = c->engine_data;
-	struct work *w = arg;
-	uint64_t now = clock_mono_ns();
-	int ms;
-
-	if (!c->tree || !t->work_due_ns || t->work_due_ns > now)
-		return 0;
-	if (now >= w->deadline_ns) {
-		w->left = true;
-		return 1;
-	}
-	ms = tree_work(c->tree, w->deadline_ns - now);
-	t->work_due_ns = ms < 0 ? 0 : clock_mono_ns() + (uint64_t)ms * NS_PER_MSEC;
-	if (ms == 0)
-		w->left = true;
-	return 0;
-}
-
-/* One round over the trees; true when some have more to do now. */
-static bool work_on_trees(struct engine *e, uint64_t budget_ns)
-{
-	struct work w = {.deadline_ns = clock_mono_ns() + budget_ns};
-
-	ledger_foreach(e->ledger, work_on_tree, &w);
-	return w.left;
-}
-
 void engine_flush_now(struct engine *e, bool somebody_waits)
 {
 	e->flush_at_ns = 0;
@@ -163,7 +129,7 @@ int engine_step(struct engine *e)
 		registry_tick(e->registry);
 	if (e->flush_at_ns && now >= e->flush_at_ns)
 		engine_flush_now(e, false);
-	work_on_trees(e, ENGINE_WORK_NS);
+	engine_work_on_trees(e, ENGINE_WORK_NS);
 	engine_flush_events(e);
 	engine_audit_step(e);
 	if (now >= e->housekeeping_ns)
@@ -195,7 +161,7 @@ static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
 
 		note_readable(e);
 		engine_flush_now(e, true); /* no coalescing */
-		work_on_trees(e, ENGINE_WORK_NS);
+		engine_work_on_trees(e, ENGINE_WORK_NS);
 		engine_flush_events(e);
 		check_ready(e); /* what a first scan has found is counted as well */
 		if (is_settled(e, c))
