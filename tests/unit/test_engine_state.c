@@ -5,100 +5,10 @@
  * The engine runs without a kernel side on a layer made here; the attribution is put
  * on the nodes as records would.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "agent/engine.h"
-#include "base/file.h"
-
-#define ID "aaaa1111bbbb2222cccc3333dddd4444eeee5555ffff6666aaaa1111bbbb2222"
-
-struct world {
-	char dir[64];
-	char upper[96], work[96], lower[96], state[96];
-};
-
-static void make_dir(struct world *w, char *path, size_t size, const char *name)
-{
-	snprintf(path, size, "%s/%s", w->dir, name);
-	assert_int_equal(mkdir(path, 0755), 0);
-}
-
-static void put(const char *dir, const char *name, const char *text)
-{
-	auto_strbuf struct strbuf path = STRBUF_INIT;
-
-	strbuf_addf(&path, "%s/%s", dir, name);
-	assert_int_equal(file_replace(AT_FDCWD, strbuf_str(&path), text, strlen(text)), 0);
-}
-
-static int setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	snprintf(w->dir, sizeof(w->dir), "/tmp/test_engine_state.XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
-	make_dir(w, w->upper, sizeof(w->upper), "upper");
-	make_dir(w, w->work, sizeof(w->work), "work");
-	make_dir(w, w->lower, sizeof(w->lower), "lower");
-	make_dir(w, w->state, sizeof(w->state), "state");
-	put(w->upper, "dropped", "text");
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	auto_strbuf struct strbuf command = STRBUF_INIT;
-	struct world *w = *state;
-
-	strbuf_addf(&command, "rm -rf %s", w->dir);
-	assert_int_equal(system(strbuf_str(&command)), 0);
-	free(w);
-	return 0;
-}
-
-static struct engine *start(struct world *w, struct ledger_container **ret)
-{
-	struct engine_options options = {
-		.no_probe = true, .no_discovery = true, .state_dir = w->state};
-	auto_strbuf struct strbuf error = STRBUF_INIT;
-	struct container *meta = container_new(ID, "driftwatch");
-	struct engine *e = NULL;
-
-	meta->overlay.upper = strdup(w->upper);
-	meta->overlay.work = strdup(w->work);
-	meta->overlay.lowers = calloc(1, sizeof(char *));
-	meta->overlay.lowers[0] = strdup(w->lower);
-	meta->overlay.lowers_len = 1;
-	meta->overlay.dev = 1;
-	assert_int_equal(engine_open(&options, &error, &e), 0);
-	assert_int_equal(engine_add_own(e, meta, ret), 0);
-	assert_int_equal(engine_start(e), 0);
-	assert_true(engine_settle(e, 2000));
-	assert_int_equal(engine_step(e), 0);
-	assert_true(engine_is_ready(e));
-	container_free(meta);
-	return e;
-}
-
-static struct tree_node *dropped(const struct ledger_container *c)
-{
-	struct tree_node *n = tree_find_path(c->tree, "/dropped", 8);
-
-	assert_non_null(n);
-	return n;
-}
+#include "agent/engine_state.h"
+#include "engine_world.h"
 
 /* As if a record had named the process. */
 static void attribute(struct engine *e, const struct ledger_container *c)
@@ -108,22 +18,22 @@ static void attribute(struct engine *e, const struct ledger_container *c)
 
 	w.executable = (char[]){"/usr/bin/mi\377ner"};
 	cause.writer = writers_add(ledger_writers(engine_ledger(e)), 5, &w);
-	tree_node_set_cause(dropped(c), true, &cause);
+	tree_node_set_cause(world_node(c, "/dropped"), true, &cause);
 }
 
 static void attribution_survives_the_agent(void **state)
 {
-	struct world *w = *state;
+	struct engine_world *w = *state;
 	struct ledger_container *c;
-	struct engine *e = start(w, &c);
+	struct engine *e = world_start(w, &c);
 	struct tree_node_info info;
 	const struct writer *writer;
 
 	attribute(e, c);
 	engine_close(e, false);
 
-	e = start(w, &c);
-	tree_node_info(dropped(c), &info);
+	e = world_start(w, &c);
+	tree_node_info(world_node(c, "/dropped"), &info);
 	assert_int_equal(info.first_wall_ns, 1000000000ull);
 	writer = writers_get(ledger_writers(engine_ledger(e)), info.first_writer);
 	assert_non_null(writer);
@@ -135,70 +45,121 @@ static void attribution_survives_the_agent(void **state)
 
 static void attribution_of_another_file_of_that_name_is_not_taken(void **state)
 {
-	struct world *w = *state;
+	struct engine_world *w = *state;
 	struct ledger_container *c;
-	struct engine *e = start(w, &c);
+	struct engine *e = world_start(w, &c);
 	struct tree_node_info info;
 
 	attribute(e, c);
 	engine_close(e, false);
-	put(w->upper, "dropped", "replaced by a rename: another inode");
+	world_put(w->upper, "dropped", "replaced by a rename: another inode");
 
-	e = start(w, &c);
-	tree_node_info(dropped(c), &info);
+	e = world_start(w, &c);
+	tree_node_info(world_node(c, "/dropped"), &info);
 	assert_int_equal(info.first_writer, 0);
 	engine_close(e, false);
 }
 
-static void ledger_path(const struct world *w, const char *end, struct strbuf *out)
+static void ledger_path(const struct engine_world *w, const char *end, struct strbuf *out)
 {
 	strbuf_addf(out, "%s/ledger.ndjson%s", w->state, end);
 }
 
 /* Cut anywhere, or not ours at all: set aside, and the agent goes on. */
-static void is_set_aside(struct world *w, const char *text)
+static void is_set_aside(struct engine_world *w, const char *text)
 {
 	auto_strbuf struct strbuf bad = STRBUF_INIT;
 	struct ledger_container *c;
 
-	put(w->state, "ledger.ndjson", text);
-	engine_close(start(w, &c), false);
+	world_put(w->state, "ledger.ndjson", text);
+	engine_close(world_start(w, &c), false);
 	ledger_path(w, ".bad", &bad);
 	assert_int_equal(access(strbuf_str(&bad), F_OK), 0);
 	assert_int_equal(unlink(strbuf_str(&bad)), 0);
 }
 
-static void a_damaged_or_foreign_file_is_set_aside(void **state)
-{
-	struct world *w = *state;
-
-	is_set_aside(w, "\xff\xfe garbage");
-	is_set_aside(w, "{\"schema\":\"driftwatch.state/99\"}\n{\"end\":true}\n");
-	is_set_aside(w, "{\"schema\":\"driftwatch.state/1\"}\n");
-	is_set_aside(w, "{\"schema\":\"driftwatch.state/"
-			"1\"}\n{\"path\":\"Lw==\",\"n\":[1]}\n{\"end\":true}\n");
-	is_set_aside(
-		w,
-		"{\"schema\":\"driftwatch.state/1\"}\n{\"writer\":1,\"comm\":7}\n{\"end\":true}\n");
-}
-
-static void every_cut_of_a_saved_file_is_refused(void **state)
+/* What an agent saved that had a writer to tell of, to be freed by the caller. */
+static char *saved_ledger(struct engine_world *w)
 {
 	auto_strbuf struct strbuf saved = STRBUF_INIT, path = STRBUF_INIT;
-	struct world *w = *state;
 	struct ledger_container *c;
-	struct engine *e = start(w, &c);
+	struct engine *e = world_start(w, &c);
 
 	attribute(e, c);
 	engine_close(e, false);
 	ledger_path(w, "", &path);
 	assert_int_equal(file_read(AT_FDCWD, strbuf_str(&path), 1 << 20, &saved), 0);
-	for (size_t cut = 1; cut < saved.len - 1; cut += 37) {
-		char kept = saved.data[cut];
+	return strbuf_take(&saved);
+}
 
-		saved.data[cut] = '\0';
-		is_set_aside(w, saved.data);
-		saved.data[cut] = kept;
+static void a_ledger_of_another_version_is_set_aside(void **state)
+{
+	auto_free char *saved = saved_ledger(*state);
+	char *version = strstr(saved, ENGINE_STATE_SCHEMA);
+
+	assert_non_null(version);
+	version[strlen(ENGINE_STATE_SCHEMA) - 1]++;
+	is_set_aside(*state, saved);
+	is_set_aside(*state, "\xff\xfe garbage");
+	is_set_aside(*state, "");
+}
+
+/* One line that cannot be ours, after the header that is. */
+static void a_damaged_line_makes_the_whole_ledger_be_set_aside(void **state)
+{
+	static const char *const lines[] = {
+		"{\"path\":\"Lw==\",\"n\":[1,2,3,4,5,6,7]}", /* of no container */
+		"{\"container\":\"\"}",
+		"{\"container\":\"x\"}\n{\"path\":\"Lw==\",\"n\":[1]}",
+		"{\"container\":\"x\"}\n{\"path\":\"AA==\",\"n\":[1,2,3,4,5,6,7]}", /* a NUL */
+		"{\"container\":\"x\"}\n{\"path\":\"!\",\"n\":[1,2,3,4,5,6,7]}",
+		"{\"container\":\"x\"}\n{\"container\":\"x\"}",
+		"{\"writer\":1,\"comm\":7}",
+		"{\"folded\":[1]}",
+		"{\"end\":false}",
+		"{}",
+		"[",
+	};
+	auto_free char *saved = saved_ledger(*state);
+	size_t header = strcspn(saved, "\n") + 1;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		auto_strbuf struct strbuf text = STRBUF_INIT;
+
+		strbuf_add(&text, saved, header);
+		strbuf_addf(&text, "%s\n%s", lines[i], saved + header);
+		is_set_aside(*state, strbuf_str(&text));
+	}
+}
+
+static void a_save_never_writes_into_the_file_that_is_there(void **state)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT, kept = STRBUF_INIT, now = STRBUF_INIT;
+	auto_free char *saved = saved_ledger(*state);
+	struct engine_world *w = *state;
+	struct ledger_container *c;
+
+	ledger_path(w, "", &path);
+	ledger_path(w, ".kept", &kept);
+	assert_int_equal(link(strbuf_str(&path), strbuf_str(&kept)), 0);
+	engine_close(world_start(w, &c), false);
+	assert_int_equal(file_read(AT_FDCWD, strbuf_str(&kept), 1 << 20, &now), 0);
+	assert_string_equal(strbuf_str(&now), saved);
+	strbuf_reset(&now);
+	assert_int_equal(file_read(AT_FDCWD, strbuf_str(&path), 1 << 20, &now), 0);
+	assert_string_not_equal(strbuf_str(&now), saved); /* when it was saved is in it */
+}
+
+static void every_cut_of_a_saved_file_is_refused(void **state)
+{
+	auto_free char *saved = saved_ledger(*state);
+
+	for (size_t len = strlen(saved), cut = 1; cut < len - 1; cut += 37) {
+		char kept = saved[cut];
+
+		saved[cut] = '\0';
+		is_set_aside(*state, saved);
+		saved[cut] = kept;
 	}
 }
 
@@ -214,16 +175,17 @@ static void a_state_directory_that_cannot_be_made_is_named(void **state)
 	assert_non_null(strstr(strbuf_str(&error), "/proc/nowhere"));
 }
 
+#define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(attribution_survives_the_agent, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			attribution_of_another_file_of_that_name_is_not_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_damaged_or_foreign_file_is_set_aside, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(every_cut_of_a_saved_file_is_refused, setup,
-						teardown),
+		IN_WORLD(attribution_survives_the_agent),
+		IN_WORLD(attribution_of_another_file_of_that_name_is_not_taken),
+		IN_WORLD(a_ledger_of_another_version_is_set_aside),
+		IN_WORLD(a_damaged_line_makes_the_whole_ledger_be_set_aside),
+		IN_WORLD(a_save_never_writes_into_the_file_that_is_there),
+		IN_WORLD(every_cut_of_a_saved_file_is_refused),
 		cmocka_unit_test(a_state_directory_that_cannot_be_made_is_named),
 	};
 

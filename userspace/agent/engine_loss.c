@@ -64,27 +64,31 @@ void engine_report_loss(struct engine *e, struct track *t, enum loss_reason reas
 	engine_emit(e, &event);
 }
 
-/* What could not be watched is as of the tree's own scans until there is room again. */
-static void check_watches(struct track *t)
+/* Marked and counted when it begins, and marked for as long as it lasts. */
+static void check_lasting(struct track *t, enum loss_reason reason, uint64_t count)
 {
 	struct ledger_container *c = t->c;
-	bool is_unwatched = c->tree && tree_has_unwatched(c->tree);
 
-	if (is_unwatched && !(c->incomplete & 1u << LOSS_WATCH_FULL))
-		engine_report_loss(t->engine, t, LOSS_WATCH_FULL, 1);
-	if (!is_unwatched)
-		c->incomplete &= ~(1u << LOSS_WATCH_FULL);
+	if (count && !(c->incomplete & 1u << reason))
+		engine_report_loss(t->engine, t, reason, count);
+	if (!count)
+		c->incomplete &= ~(1u << reason);
 }
 
-/* What the programs were not told of is not counted, until another container makes room. */
-static void check_roots(struct track *t)
+/*
+ * What could not be watched is as of the tree's own scans until there is room again; what
+ * could not be read the tree tries again; what the programs were not told of is not
+ * counted, until another container makes room.
+ */
+static void check_causes(struct track *t)
 {
-	struct ledger_container *c = t->c;
+	const struct tree *tree = t->c->tree;
 
-	if (t->untold && !(c->incomplete & 1u << LOSS_ROOTS_FULL))
-		engine_report_loss(t->engine, t, LOSS_ROOTS_FULL, t->untold);
-	if (!t->untold)
-		c->incomplete &= ~(1u << LOSS_ROOTS_FULL);
+	check_lasting(t, LOSS_ROOTS_FULL, t->untold);
+	if (!tree)
+		return; /* engine_open_tree() has marked it */
+	check_lasting(t, LOSS_WATCH_FULL, tree_has_unwatched(tree));
+	check_lasting(t, LOSS_WALK_FAILED, tree_has_unread(tree));
 }
 
 /* Re-read and settled: what was lost has been found in the layer. */
@@ -102,8 +106,7 @@ void engine_check_marks(struct track *t)
 {
 	if (t->c->removed_wall_ns)
 		return;
-	check_watches(t);
-	check_roots(t);
+	check_causes(t);
 	heal(t);
 }
 

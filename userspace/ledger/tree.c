@@ -226,6 +226,11 @@ bool tree_has_unwatched(const struct tree *t)
 	return t->has_unwatched && t->events_complete && !t->is_gone;
 }
 
+bool tree_has_unread(const struct tree *t)
+{
+	return t->failed_left && !t->is_gone;
+}
+
 uint64_t tree_entries(const struct tree *t)
 {
 	return t->nodes - 1 + t->unlisted; /* without the root */

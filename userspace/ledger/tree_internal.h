@@ -163,6 +163,12 @@ int tree_vanish(struct tree *t, struct tree_node *n, const struct tree_reader *r
 void tree_limbo_step(struct tree *t, uint64_t until_ns);
 
 /* --- tree_queue.c */
+/* The name has moved on or is gone, which raised its event. Other errors are failures. */
+static inline bool tree_is_elsewhere(int err)
+{
+	return err == -ENOENT || err == -ENOTDIR || err == -ELOOP || err == -ESTALE;
+}
+
 /* Queue @n; @due_ns 0: now. Merges with what is queued. */
 void queue_add(struct tree *t, struct tree_node *n, unsigned flags, const struct tree_cause *cause,
 	       uint64_t due_ns);

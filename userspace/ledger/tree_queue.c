@@ -109,11 +109,13 @@ static void add_flags(struct tree *t, struct tree_work *w, unsigned flags)
 
 	t->initial_left += !!(new &WORK_INITIAL);
 	t->rescan_left += !!(new &WORK_RESCAN);
+	t->failed_left += !!(new &WORK_FAILED);
 	w->flags |= flags;
 }
 
 void queue_done(struct tree *t, unsigned flags)
 {
+	t->failed_left -= !!(flags & WORK_FAILED);
 	/* What it led to was queued before it is done, so 0 is the end of the scan. */
 	if ((flags & WORK_INITIAL) && --t->initial_left == 0 && !t->is_gone) {
 		t->is_scanned = true;

@@ -55,14 +55,14 @@ static void begin_failed(struct tree *t, int err)
 	struct tree_node *n = t->reader.node;
 	unsigned flags = t->reader.flags | WORK_READ;
 	struct tree_cause cause = t->reader.cause;
-	bool is_elsewhere = err == -ENOENT || err == -ENOTDIR || err == -ELOOP || err == -ESTALE;
 
-	if (is_elsewhere && n->parent) {
+	flags &= ~(unsigned)WORK_FAILED;
+	if (tree_is_elsewhere(err) && n->parent) {
 		tree_set_stale(t, n, true);
 		queue_add(t, n->parent, WORK_READ | (flags & (WORK_INITIAL | WORK_RESCAN)), &cause,
 			  clock_mono_ns() + TREE_RETRY_NS);
 	} else {
-		queue_add(t, n, flags, &cause, clock_mono_ns() + TREE_RETRY_NS);
+		queue_add(t, n, flags | WORK_FAILED, &cause, clock_mono_ns() + TREE_RETRY_NS);
 	}
 	reader_done(t);
 }
@@ -145,6 +145,7 @@ static void read_name(struct tree *t, struct tree_reader *r, const struct dirent
 	if (!err || err == -ENOENT)
 		return; /* a name that is gone again has raised its event */
 	r->is_torn = true;
+	r->has_failed |= !tree_is_elsewhere(err);
 	if (err == -ENOMEM)
 		t->wants_rescan = true;
 	/* What cannot be judged now is not gone. */
@@ -160,7 +161,7 @@ static bool next_chunk(struct tree_reader *r)
 	ssize_t n = getdents64(r->fd, r->buf, READ_BYTES);
 
 	if (n < 0) {
-		r->is_torn = true;
+		r->is_torn = r->has_failed = true;
 		r->seen = r->node->dir->len; /* nothing may vanish for what was not read */
 	}
 	r->at = 0;
@@ -206,6 +207,7 @@ static void finish(struct tree *t, struct tree_reader *r)
 {
 	struct tree_node *n = r->node;
 	uint64_t now_ns = clock_mono_ns(), rest_ns = r->spent_ns * TREE_BACKOFF_FACTOR;
+	unsigned again = WORK_READ | (r->flags & (WORK_INITIAL | WORK_RESCAN));
 	struct tree_counted before;
 
 	if (rest_ns > TREE_BACKOFF_MAX_NS)
@@ -221,7 +223,7 @@ static void finish(struct tree *t, struct tree_reader *r)
 	if (rest_ns < TREE_RETRY_NS)
 		rest_ns = TREE_RETRY_NS;
 	if (r->is_torn)
-		queue_add(t, n, WORK_READ | (r->flags & (WORK_INITIAL | WORK_RESCAN)), &r->cause,
+		queue_add(t, n, again | (r->has_failed ? (unsigned)WORK_FAILED : 0u), &r->cause,
 			  now_ns + rest_ns);
 	else if (r->is_held)
 		queue_add(t, n, WORK_READ, &r->cause, t->quiet_ns);

@@ -113,6 +113,7 @@ enum tree_work_flags {
 	WORK_RESCAN = 1u << 3,	/* look at every entry, descend everywhere */
 	WORK_LIMBO = 1u << 4,
 	WORK_UNCOUNTED = 1u << 5, /* limbo: nothing of it is in the totals any more */
+	WORK_FAILED = 1u << 6,	  /* could not be looked at the last time */
 };
 
 /* A node that is queued, ready or delayed, or waits in limbo. */
@@ -159,9 +160,10 @@ struct tree_reader {
 	uint32_t unlisted;
 	uint32_t sweep_at;
 	uint64_t begun_ns, spent_ns;
-	bool is_listed; /* all names read; now for those that were not among them */
-	bool is_torn;	/* something could not be settled: read again */
-	bool is_held;	/* names are gone, but it is too early to believe that */
+	bool is_listed;	 /* all names read; now for those that were not among them */
+	bool is_torn;	 /* something could not be settled: read again */
+	bool has_failed; /* for a reason that time or a rename does not explain */
+	bool is_held;	 /* names are gone, but it is too early to believe that */
 	char *buf;
 	size_t len, at;
 };
@@ -206,6 +208,7 @@ struct tree {
 	struct tree_work **heap; /* delayed, by due_ns; [0] unused */
 	size_t heap_len, heap_size;
 	uint64_t initial_left, rescan_left; /* queued work of a scan */
+	uint64_t failed_left;		    /* queued work that failed before */
 	struct tree_reader reader;
 	uint64_t *compares; /* inodes whose contents are to be compared, a queue */
 	size_t compares_at, compares_len, compares_size; /* the last a power of two */

@@ -109,7 +109,7 @@ void tree_restat(struct tree *t, struct tree_node *n, int dirfd, const struct tr
 	if (!err)
 		err = tree_update(t, n, dirfd, &st, cause, bits);
 	if (err && err != -ENOENT)
-		queue_add(t, n, WORK_STAT, cause, clock_mono_ns() + TREE_RETRY_NS);
+		queue_add(t, n, WORK_STAT | WORK_FAILED, cause, clock_mono_ns() + TREE_RETRY_NS);
 	else if (!err && was_stale && node_is_dir(n))
 		queue_add(t, n, WORK_READ, cause, 0);
 }
