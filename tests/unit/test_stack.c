@@ -217,6 +217,87 @@ static void what_is_forgotten_is_looked_up_again(void **state)
 	world_remove(&w);
 }
 
+static void put_files(struct world *w, const char *dir, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		put_file(world_path(w, "%s/of-image%d", dir, i), "");
+}
+
+static void assert_absent(struct layer_dir *d, int count)
+{
+	char name[16];
+	int i;
+
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "new%d", i);
+		assert_int_equal(layer_of(d, name), -ENOENT);
+	}
+}
+
+static void thousands_of_absent_names_are_told_from_one_listing(void **state)
+{
+	struct layer_dir *d, *other;
+	struct layer_stack *s;
+	uint64_t before;
+	struct world w;
+
+	(void)state;
+	world_make(&w, 3);
+	put_dir(world_path(&w, "l0/d"));
+	put_dir(world_path(&w, "l1/d"));
+	put_dir(world_path(&w, "l2/d"));
+	put_dir(world_path(&w, "l2/other"));
+	put_file(world_path(&w, "l0/d/a"), "");
+	put_whiteout(world_path(&w, "l1/d/b"));
+	put_file(world_path(&w, "l2/d/b"), "");
+	put_file(world_path(&w, "l2/d/c"), "");
+	put_file(world_path(&w, "l2/other/new7"), "");
+	s = world_stack(&w);
+	d = open_dir(s, "d");
+	other = open_dir(s, "other");
+	before = layer_stack_disk_lookups(s);
+	assert_absent(d, 5000);
+	assert_true(layer_stack_disk_lookups(s) - before < 3 * 100);
+	assert_int_equal(layer_of(d, "a"), 0);
+	assert_int_equal(layer_of(d, "b"), -ENOENT);
+	assert_int_equal(layer_of(d, "c"), 2);
+	assert_int_equal(layer_of(other, "new7"), 2);
+	assert_int_equal(layer_of(d, "new7"), -ENOENT);
+	layer_dir_put(other);
+	layer_dir_put(d);
+	layer_stack_close(s);
+	world_remove(&w);
+}
+
+static void a_directory_too_large_to_be_listed_is_asked_name_by_name(void **state)
+{
+	struct layer_stack *s;
+	struct world w;
+	uint64_t before;
+	int i;
+
+	(void)state;
+	world_make(&w, 2);
+	put_files(&w, "l0", 300);
+	put_files(&w, "l1", 900);
+	s = world_stack(&w);
+	before = layer_stack_disk_lookups(s);
+	assert_absent(layer_stack_root(s), 130); /* not worth 1200 names yet */
+	assert_int_equal(layer_stack_disk_lookups(s) - before, 2 * 130);
+	assert_absent(layer_stack_root(s), 3000);
+	assert_true(layer_stack_disk_lookups(s) - before < 2 * 300);
+	for (i = 0; i < 900; i++) {
+		char name[24];
+
+		snprintf(name, sizeof(name), "of-image%d", i);
+		assert_int_equal(layer_of(layer_stack_root(s), name), i < 300 ? 0 : 1);
+	}
+	layer_stack_close(s);
+	world_remove(&w);
+}
+
 static unsigned open_fds(void)
 {
 	DIR *d = opendir("/proc/self/fd");
@@ -341,6 +422,8 @@ int main(void)
 		cmocka_unit_test(
 			many_layers_are_asked_once_per_name_and_not_beneath_what_they_lack),
 		cmocka_unit_test(what_is_forgotten_is_looked_up_again),
+		cmocka_unit_test(thousands_of_absent_names_are_told_from_one_listing),
+		cmocka_unit_test(a_directory_too_large_to_be_listed_is_asked_name_by_name),
 		cmocka_unit_test(descriptors_are_bounded_and_given_back),
 		cmocka_unit_test(a_missing_layer_is_an_error_and_not_an_absent_name),
 		cmocka_unit_test(directories_nest_deeper_than_a_path_is_long),

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -89,8 +90,11 @@ int layer_stack_open(const char *host_root, char *const *lowers, size_t lowers_l
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
+	/* Without randomness the tables are still right, only steerable. */
+	if (getrandom(s->hash_key, sizeof(s->hash_key), GRND_NONBLOCK) < 0)
+		s->hash_key[0] = (uint64_t)(uintptr_t)s;
 	s->lowers = calloc(lowers_len + 1, sizeof(*s->lowers));
-	s->memory = lookup_memory_new();
+	s->memory = lookup_memory_new(s->hash_key);
 	if (!s->lowers || !s->memory)
 		err = -ENOMEM;
 
@@ -128,6 +132,7 @@ struct layer_stack *layer_stack_close(struct layer_stack *s)
 
 void layer_stack_forget(struct layer_stack *s)
 {
+	absent_names_forget(s);
 	lookup_memory_forget(s->memory);
 }
 

@@ -74,8 +74,9 @@ int layer_dir_capability(struct layer_dir *dir, const char *name, void *buf, siz
 int layer_dir_open_entry(struct layer_dir *dir, const char *name);
 
 /*
- * Close the directories kept open for the next look-up (at most a few dozen). To be
- * called when nothing is to be looked up for a while; later look-ups open them again.
+ * Close the directories kept open for the next look-up (at most a few dozen), and forget
+ * the names listed for that. To be called when nothing is to be looked up for a while;
+ * later look-ups open them again.
  */
 void layer_stack_idle(struct layer_stack *s);
 

@@ -5,6 +5,7 @@
  *	stack.c		opening and closing, directories and their parts
  *	stack_open.c	which of them are open now
  *	stack_lookup.c	one name, and the memory of answers
+ *	stack_absent.c	names that the image surely does not have
  *	stack_list.c	all names of a merged directory
  */
 #ifndef LAYER_STACK_INTERNAL_H
@@ -33,6 +34,14 @@ struct open_part {
 
 struct lookup_memory;
 
+/* Hashes of all names of one directory in all its layers. */
+struct absent_names {
+	uint64_t dir_id;  /* the directory that was asked last; 0: none */
+	unsigned misses;  /* names that it did not have */
+	uint64_t *hashes; /* open addressing, 0 is free; NULL: not listed */
+	size_t size;	  /* a power of two */
+};
+
 struct layer_stack {
 	struct lower *lowers;
 	size_t lowers_len;
@@ -42,7 +51,9 @@ struct layer_stack {
 	uint64_t clock;
 	uint64_t next_dir_id;
 	uint64_t disk_lookups;
+	uint64_t hash_key[2];
 	struct lookup_memory *memory;
+	struct absent_names absent;
 };
 
 /* A layer in which a merged directory exists and is not hidden by one above. */
@@ -77,8 +88,13 @@ enum part_answer { PART_ABSENT, PART_HIDDEN, PART_PRESENT };
 /* Ask the disk. enum part_answer with the stat in @ret when present, or -errno. */
 int stack_part_lookup(struct layer_dir *dir, size_t part, const char *name, struct stat *ret);
 
-struct lookup_memory *lookup_memory_new(void);
+struct lookup_memory *lookup_memory_new(const uint64_t key[2]);
 struct lookup_memory *lookup_memory_free(struct lookup_memory *m);
 void lookup_memory_forget(struct lookup_memory *m);
+
+/* Whether no layer of @dir has @name. False says nothing. */
+bool absent_names_tell(const struct layer_dir *dir, const char *name);
+void absent_names_note_miss(struct layer_dir *dir);
+void absent_names_forget(struct layer_stack *s);
 
 #endif /* LAYER_STACK_INTERNAL_H */

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
@@ -30,12 +29,12 @@ struct answer {
 };
 
 struct lookup_memory {
-	uint64_t key[2];
+	uint64_t key[2]; /* of the stack */
 	size_t size, used;
 	struct answer **slots;
 };
 
-struct lookup_memory *lookup_memory_new(void)
+struct lookup_memory *lookup_memory_new(const uint64_t key[2])
 {
 	struct lookup_memory *m = calloc(1, sizeof(*m));
 
@@ -45,9 +44,7 @@ struct lookup_memory *lookup_memory_new(void)
 	m->slots = calloc(m->size, sizeof(*m->slots));
 	if (!m->slots)
 		return lookup_memory_free(m);
-	/* Without randomness the table is still right, only steerable. */
-	if (getrandom(m->key, sizeof(m->key), GRND_NONBLOCK) < 0)
-		m->key[0] = (uint64_t)(uintptr_t)m;
+	memcpy(m->key, key, sizeof(m->key));
 	return m;
 }
 
@@ -174,10 +171,13 @@ static int look_up(struct layer_dir *dir, const char *name, struct layer_entry *
 
 int layer_dir_lookup(struct layer_dir *dir, const char *name, struct layer_entry *ret)
 {
-	struct answer *a = recall(dir, name);
 	struct layer_entry entry;
+	struct answer *a;
 	int err;
 
+	if (absent_names_tell(dir, name))
+		return -ENOENT;
+	a = recall(dir, name);
 	if (a) {
 		entry = a->entry;
 	} else {
@@ -186,8 +186,10 @@ int layer_dir_lookup(struct layer_dir *dir, const char *name, struct layer_entry
 			return err;
 		remember(dir, name, &entry);
 	}
-	if (entry.layer < 0)
+	if (entry.layer < 0) {
+		absent_names_note_miss(dir);
 		return -ENOENT;
+	}
 	*ret = entry;
 	return 0;
 }

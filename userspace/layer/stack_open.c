@@ -40,6 +40,7 @@ void layer_stack_idle(struct layer_stack *s)
 
 	for (i = 0; i < STACK_OPEN_MAX; i++)
 		close_part(&s->open[i]);
+	absent_names_forget(s);
 }
 
 void stack_close_dir(const struct layer_dir *d)

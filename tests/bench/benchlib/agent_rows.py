@@ -157,39 +157,60 @@ def scrape_rows(run, agent, count):
     run.set("agent.scrape_text", len(gzip.decompress(body)) / 1000, unit="kB")
 
 
+class Arrivals:
+    """A tail that is read as its lines come: when the first of each path did."""
+
+    def __init__(self, agent):
+        self.tail = subprocess.Popen(
+            [os.environ["DRIFTWATCH"], "tail", "--socket", agent.socket, "-o", "json"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.at = {}
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.tail.stdout:
+            now = time.monotonic()
+            path = json.loads(line).get("path") or json.loads(line).get("file", {}).get("path")
+            self.at.setdefault(path, now)
+
+    def connected(self, directory):
+        # each time another file: what came before the client did is not told again
+        tries = itertools.count()
+        eventually(lambda: self.at or touch(os.path.join(directory, f"try{next(tries)}")) in self.at,
+                   20, "tail shows something")
+
+    def latencies(self, began):
+        """Milliseconds, of {path: when it was written}."""
+        eventually(lambda: all(path in self.at for path in began), 5, "every line has come")
+        return [(self.at[path] - start) * 1000 for path, start in began.items()]
+
+    def close(self):
+        self.tail.terminate()
+        self.tail.wait()
+        self.reader.join()
+
+
+def write_small(directory, number):
+    """The path as tail has it and when the call was made; DIRECTORY is called tail."""
+    start = time.monotonic()
+    with open(os.path.join(directory, f"f{number}"), "wb") as f:
+        f.write(b"x")
+    return f"/tail/f{number}", start
+
+
 def latency_rows(run, agent, container, count):
     """From before the call that writes to the arrival of its line at the reader."""
     directory = os.path.join(container.directory, "rootfs", "tail")
-    tail = subprocess.Popen(
-        [os.environ["DRIFTWATCH"], "tail", "--socket", agent.socket, "-o", "json"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    arrived = {}
-
-    def read():
-        for line in tail.stdout:
-            now = time.monotonic()
-            path = json.loads(line).get("path") or json.loads(line).get("file", {}).get("path")
-            arrived.setdefault(path, now)
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
     os.mkdir(directory)
-    # each time another file: what came before the client did is not told again
-    tries = itertools.count()
-    eventually(lambda: arrived or touch(os.path.join(directory, f"try{next(tries)}")) in arrived,
-               20, "tail shows something")
-    began = {}
+    arrivals, began = Arrivals(agent), {}
+    arrivals.connected(directory)
     for n in range(count):
-        path = os.path.join(directory, f"f{n}")
-        began[f"/tail/f{n}"] = time.monotonic()
-        with open(path, "wb") as f:
-            f.write(b"x")
+        path, start = write_small(directory, n)
+        began[path] = start
         time.sleep(0.02)
-    eventually(lambda: all(path in arrived for path in began), 5, "every line has come")
-    tail.terminate()
-    tail.wait()
-    reader.join()
-    took = [(arrived[path] - start) * 1000 for path, start in began.items()]
+    took = arrivals.latencies(began)
+    arrivals.close()
     run.set("agent.latency_median", stats.figure(took), unit="ms", limit=20)
     run.set("agent.latency_p99", stats.quantile(took, 0.99), unit="ms", limit=150)
 

@@ -8,14 +8,16 @@ import subprocess
 import time
 
 from . import stats
-from .agent_rows import MIB, World, fill, resident, say
+from .agent_rows import MIB, Arrivals, World, fill, resident, say, write_small
 from .tool import BUILD
 
 from driftlib import image
 from driftlib.docker import Docker
+from driftlib.fleet import Fleet
 from driftlib.suite import eventually
 
 ENTRIES = 1000000
+LOWERS = 3  # of the image; each has every directory, so that each name is looked up in all
 IMAGE_FILES = 100000
 DRIFTED = 100
 
@@ -45,9 +47,8 @@ def asked_while_reading(agent):
     return took[1:]
 
 
-def cold_row(run, world, bound):
+def cold_row(run, agent):
     """Nothing of the layer is in memory; and it is asked all the time."""
-    agent = world.agent("--max-files", bound, "--max-files-total", bound, start=False)
     subprocess.run(["sync"], check=True)
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
         f.write("3")
@@ -58,20 +59,63 @@ def cold_row(run, world, bound):
     agent.stop()
 
 
-def first_ledger(run, world):
-    """The layer is filled while no agent runs, and is in the page cache for that reason."""
-    count = 10000 if world.quick else ENTRIES
-    world.start_containers(1)
-    container = world.containers[0]
-    directory = os.path.join(container.upper, "million")
+def answers(agent):
+    try:
+        return agent.get("/healthz")
+    except OSError:
+        return None
+
+
+def tail_rows(run, agent, container):
+    """What is written in another container arrives while the large layer is read."""
+    directory = os.path.join(container.merged, "tail")
+    os.makedirs(directory)
+    agent.launch()
+    eventually(lambda: answers(agent), 30, "the agent answers")
+    arrivals, began, number = Arrivals(agent), {}, 0
+    arrivals.connected(directory)
+    while not agent.ready():
+        path, start = write_small(directory, number)
+        began[path] = start
+        number += 1
+        time.sleep(0.01)
+    took = arrivals.latencies(began)
+    arrivals.close()
+    agent.stop()
+    if not took:
+        raise RuntimeError("the layer was read before anything was written")
+    run.set("ledger.million_tail_median", stats.figure(took), unit="ms, while reading")
+    run.set("ledger.million_tail_p99", stats.quantile(took, 0.99), unit="ms, while reading",
+            limit=150)
+
+
+def large_fleet(run, world, count):
+    """A container with a layer of so many entries on an image of LOWERS layers; and one more."""
+    fleet = Fleet(world.suite.dir("fleet"), layers=LOWERS)
+    world.suite.defer(fleet.close)
+    for number, lower in enumerate(fleet.lowers):
+        for directory in range(count // 1000 or 1):
+            os.makedirs(f"{lower}/million/{directory}")
+            with open(f"{lower}/million/{directory}/of{number}", "wb"):
+                pass
+    large, other = fleet.add(2)
+    directory = os.path.join(large.upper, "million")
     os.mkdir(directory)
     say(f"a layer of {count} entries is made")
     fill(directory, count // 10)
-    entry_row(run, "100000", container.upper)
+    entry_row(run, "100000", large.upper)
     fill(directory, count)
-    entry_row(run, "million", container.upper)
+    entry_row(run, "million", large.upper)
+    return fleet, large, other
+
+
+def first_ledger(run, world):
+    """The layer is filled while no agent runs, and is in the page cache for that reason."""
+    count = 10000 if world.quick else ENTRIES
+    fleet, container, other = large_fleet(run, world, count)
     bound = str(count + 100000)
-    agent = world.agent("--max-files", bound, "--max-files-total", bound, start=False)
+    agent = world.agent("--max-files", bound, "--max-files-total", bound, fleet.runtime_root(),
+                        start=False)
     took = world.ready_after(agent)
     listed = len(agent.diff_bytes(container.id))
     if listed < count:
@@ -85,7 +129,8 @@ def first_ledger(run, world):
     run.set("ledger.million_verify_seconds", time.monotonic() - start, unit="s")
     run.set("ledger.million_mismatches", found["mismatches"], limit=0)
     agent.stop()
-    cold_row(run, world, bound)
+    tail_rows(run, agent, other)
+    cold_row(run, agent)
 
 
 def big_image(world, count):

@@ -161,6 +161,8 @@ def agent_rows(v):
                    ["ledger.entry_bytes_100000", "ledger.entry_bytes_million"], "{}; {}", "200"),
         *agent_row(v, "agent: cold start s, 1,000,000 entries; longest scrape meanwhile, ms",
                    ["ledger.million_cold_seconds", "ledger.million_scrape_ms"], "{}; {}", "-"),
+        *agent_row(v, "agent: write to tail ms while such a layer is read, median; p99",
+                   ["ledger.million_tail_median", "ledger.million_tail_p99"], "{}; {}", "-; 150"),
         *agent_row(v, "docker diff / driftwatch diff, image of 100,000 files", ["ledger.docker_diff"],
                    "{} x", "50 x"),
     ]
