@@ -22,18 +22,30 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define EXT4_HT_XATTR 10 /* a macro of fs/ext4/ext4_jbd2.h, the same since 2013 */
 
-/* The same as filter_bit() of probe_watch.c. */
-static __always_inline __u32 filter_bit(__u32 dev, __u64 ino)
+/*
+ * Whether or not it is set already: had it been looked at before, user space could take it
+ * between the look and the change's being visible.
+ */
+static __always_inline void mark_shared(__u64 hash)
 {
-	return ((ino ^ (__u64)dev << 32) * 0x9E3779B97F4A7C15ull) >> 44;
+	__u32 mark = hash >> DW_SHARED_SHIFT, word = mark / 8;
+	__u8 *marks = bpf_map_lookup_elem(&shared, &word);
+
+	if (marks)
+		store_byte_after(&marks[mark & 7], 1);
 }
 
-static __always_inline bool may_be_watched(__u32 dev, __u64 ino)
+/* And marks it, if it has no slot to be marked in. */
+static __always_inline bool may_be_watched(__u64 hash)
 {
-	__u32 bit = filter_bit(dev, ino), word = bit / 64;
-	__u64 *bits = bpf_map_lookup_elem(&filter, &word);
+	__u32 bit = hash >> DW_FILTER_SHIFT, word = bit / 64;
+	struct dw_filter *bits = bpf_map_lookup_elem(&filter, &word);
 
-	return bits && (*bits >> (bit & 63) & 1);
+	if (!bits)
+		return false;
+	if (bits->shared >> (bit & 63) & 1)
+		mark_shared(hash);
+	return bits->watched >> (bit & 63) & 1;
 }
 
 static __always_inline void dirty_record(const struct dw_inode *key, const struct dw_watch *watch,
@@ -62,14 +74,14 @@ static __always_inline void dirty_record(const struct dw_inode *key, const struc
 		count(&control->dirty_overflow, 1);
 }
 
-static __always_inline int mark_watched(__u32 dev, __u64 ino, __u32 flags)
+static __always_inline int mark_watched(__u64 hash_key, __u32 dev, __u64 ino, __u32 flags)
 {
 	struct dw_inode key = {.ino = ino, .dev = dev};
 	struct task_struct *task;
 	struct dw_watch *watch;
 	__u64 *mark, writer;
 
-	if (!may_be_watched(dev, ino))
+	if (!may_be_watched(dw_inode_hash(hash_key, dev, ino)))
 		return 0;
 	watch = bpf_map_lookup_elem(&watched, &key);
 	if (!watch)
@@ -92,7 +104,7 @@ static __always_inline int on_inode(struct inode *inode, __u32 flags)
 
 	if (!control || !is_known_dev(control, dev))
 		return 0;
-	return mark_watched(dev, inode->i_ino, flags);
+	return mark_watched(control->set, dev, inode->i_ino, flags);
 }
 
 SEC("tp_btf/writeback_mark_inode_dirty")

@@ -83,7 +83,7 @@ struct {
 	__uint(max_entries, DW_FILTER_BITS / 64);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct dw_filter);
 } filter __weak SEC(".maps");
 
 /* By slot of "watched": 0 clean, else who dirtied it. Exchanged, never replaced. */
@@ -94,6 +94,18 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } dirty __weak SEC(".maps");
+
+/*
+ * By hash: a byte is 1 since some inode was dirtied that has no slot of its own. It makes
+ * no record: user space looks when somebody asks.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, DW_SHARED_MARKS / 8);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} shared __weak SEC(".maps");
 
 /* --- counts: filled by account.bpf.h, read by probe_counts.c --- */
 

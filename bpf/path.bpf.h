@@ -49,6 +49,18 @@ static __always_inline void store_after(__u64 *p, __u64 value)
 #endif
 }
 
+/* The same for one byte; elsewhere what was stored before may need a barrier of its own. */
+static __always_inline void store_byte_after(__u8 *p, __u8 value)
+{
+#if !defined(__TARGET_ARCH_x86)
+	__u64 barrier = 0;
+
+	exchange(&barrier, 1);
+#endif
+	asm volatile("" : : : "memory");
+	*(volatile __u8 *)p = value;
+}
+
 /* A pointer as a number, which a global function takes and a typed pointer it refuses. */
 static __always_inline __u64 address_of(const void *p)
 {

@@ -24,7 +24,14 @@
 #define DW_SLOT_LOCK	 (DW_SLOTS_SPARES + DW_SLOTS_SPARE)
 #define DW_SLOTS_PER_CPU (DW_SLOT_LOCK + 1)
 
-#define DW_FILTER_BITS (1u << 20) /* of the bitmap before map "watched" */
+#define DW_FILTER_SHIFT 44 /* of dw_inode_hash(): the bitmap before map "watched" */
+#define DW_FILTER_BITS	(1u << (64 - DW_FILTER_SHIFT))
+
+/* 64 bits of each: of inodes in "watched", and of those that have a mark in "shared". */
+struct dw_filter {
+	__u64 watched;
+	__u64 shared;
+};
 
 /* What the walk said about a file. */
 enum dw_verdict {
@@ -92,12 +99,13 @@ struct dw_control {
 	__u32 task_seq;		 /* bumped when a task is amid something: none is remembered */
 	__u32 half;		 /* of the main program's slots, 0 or 1 */
 	__u32 dev_count;	 /* above DW_MAX_DEVS: too many to tell apart, all are known */
+	__u64 set;		 /* drawn when the maps were made: which counters these are; and
+				    the key of dw_inode_hash() */
 	__u64 tick_ns;		 /* of jiffies */
 	__u64 verdict_ticks;	 /* how long a verdict holds: files are moved */
 	__u32 devs[DW_MAX_DEVS]; /* file systems with roots or watched inodes */
 	__u32 tier;		 /* enum probe_tier, also for an agent that adopts the pins */
 	__u32 links;		 /* how many were pinned, for the same */
-	__u64 set;		 /* drawn when the maps were made: which counters these are */
 	__u64 drains;		 /* of "files": two for each, odd while one is under way */
 	__u64 files_base;	 /* .files_started when "files" was drained last */
 	__u64 misses_told;	 /* runs that were missed and that an agent has told of */

@@ -165,6 +165,81 @@ static void a_full_dirty_ring_is_swept_from_the_marks(void **state)
 	assert_false(probe_dirty_overflowed(lab->probe));
 }
 
+static bool take_mark_of(const struct lab *lab, const char *name)
+{
+	uint64_t hash = dw_inode_hash(probe_hash_key(lab->probe), lab_dev(lab->upper),
+				      lab_ino(lab_upper_path(lab, name)));
+	uint32_t marks[64], from = 0;
+	size_t len, i;
+	bool found = false;
+
+	do {
+		len = probe_take_shared(lab->probe, &from, marks, 64);
+		for (i = 0; i < len; i++)
+			found |= marks[i] == hash >> DW_SHARED_SHIFT;
+	} while (len > 64 - 8);
+	return found;
+}
+
+static int new_file(const struct lab *lab, const char *name)
+{
+	int fd = open(lab_path(lab, name), O_CREAT | O_WRONLY, 0644);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* No slot and no record, but a mark that stays until it is taken. */
+static void who_has_no_slot_has_a_shared_mark(void **state)
+{
+	struct lab *lab = *state;
+	int fd = new_file(lab, "shared"), other = new_file(lab, "other"), received = 0;
+
+	probe_watch_shared(lab->probe, lab_dev(lab->upper), lab_ino(lab_upper_path(lab, "shared")));
+	while (probe_drain(lab->probe, 4096, ignore_record, &received) > 0)
+		;
+	assert_false(take_mark_of(lab, "shared"));
+	assert_int_equal(write(fd, "four", 4), 4);
+	assert_int_equal(write(other, "four", 4), 4);
+	assert_true(take_mark_of(lab, "shared"));
+	assert_false(take_mark_of(lab, "shared"));
+	assert_false(take_mark_of(lab, "other"));
+	assert_int_equal(ftruncate(fd, 1), 0);
+	assert_true(take_mark_of(lab, "shared"));
+	assert_int_equal(chmod(lab_path(lab, "shared"), 0755), 0);
+	assert_true(take_mark_of(lab, "shared"));
+	assert_int_equal(truncate(lab_upper_path(lab, "shared"), 7), 0);
+	assert_true(take_mark_of(lab, "shared"));
+	assert_int_equal(lab_counted(lab).dirty_overflow, 0);
+	close(fd);
+	close(other);
+}
+
+/* A thousand of them: more than are taken at once. */
+static void all_shared_marks_are_taken(void **state)
+{
+	struct lab *lab = *state;
+	uint32_t marks[16], from = 0;
+	size_t len, all = 0;
+	uint64_t ino;
+	char name[24];
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "file%d", i);
+		close(new_file(lab, name));
+		ino = lab_ino(lab_upper_path(lab, name));
+		probe_watch_shared(lab->probe, lab_dev(lab->upper), ino);
+		assert_int_equal(chmod(lab_path(lab, name), 0600), 0);
+	}
+	do {
+		len = probe_take_shared(lab->probe, &from, marks, 16);
+		assert_true(len <= 16);
+		all += len;
+	} while (len > 16 - 8);
+	assert_true(all > 990 && all <= 1000); /* some share one */
+}
+
 static void a_full_index_says_so_and_has_room_when_one_leaves(void **state)
 {
 	struct lab *lab = *state;
@@ -339,6 +414,8 @@ int main(void)
 		SMALL(a_full_ring_loses_records_and_no_counts),
 		SMALL(a_full_table_of_files_counts_what_it_does_not_list),
 		SMALL(a_full_dirty_ring_is_swept_from_the_marks),
+		SMALL(who_has_no_slot_has_a_shared_mark),
+		SMALL(all_shared_marks_are_taken),
 		SMALL(a_full_index_says_so_and_has_room_when_one_leaves),
 		SMALL(an_index_that_grows_forgets_nobody),
 		SMALL(many_file_systems_hide_no_layer),

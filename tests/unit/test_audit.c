@@ -246,7 +246,7 @@ static void start_whole(struct tree_world *tw)
 	struct tree_options o = {
 		.upper = tw->w.upper,
 		.stack = world_stack(&tw->w),
-		.watcher = {test_watch, test_unwatch, tw},
+		.watcher = {test_watch, test_unwatch, NULL, tw, 0},
 		.limits = {1000, 1 << 20},
 		.on_change = test_on_change,
 		.arg = tw,
@@ -405,7 +405,7 @@ static void a_tree_without_events_is_not_blamed_for_its_age(void **state)
 	struct tree_options o = {
 		.upper = tw->w.upper,
 		.stack = world_stack(&tw->w),
-		.watcher = {test_watch, test_unwatch, tw},
+		.watcher = {test_watch, test_unwatch, NULL, tw, 0},
 		.limits = {1000, 1 << 20},
 		.on_change = test_on_change,
 		.arg = tw,

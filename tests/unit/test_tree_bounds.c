@@ -202,6 +202,71 @@ static void only_so_many_added_files_are_watched(void **state)
 	assert_int_equal(counts_of(tw).added, 9000);
 }
 
+static int check_size(const struct tree_line *line, void *arg)
+{
+	struct tree_world *tw = arg;
+	struct tree_node_info info;
+	struct stat st;
+
+	tree_node_info(line->node, &info);
+	assert_int_equal(lstat(upper(tw, line->path), &st), 0);
+	assert_int_equal(info.st.st_mode, st.st_mode);
+	if (S_ISREG(st.st_mode))
+		assert_int_equal(info.st.st_size, st.st_size);
+	return 0;
+}
+
+/* What is shown of each listed file is what it has, and so is their sum. */
+static void assert_sizes(struct tree_world *tw)
+{
+	uint64_t bytes = 0;
+	size_t i;
+
+	assert_int_equal(tree_foreach(tw->tree, true, check_size, tw), 0);
+	notice(tw);
+	for (i = 0; i < tw->before_len; i++)
+		bytes += S_ISREG(tw->before[i].st_mode) ? (uint64_t)tw->before[i].st_size : 0;
+	assert_int_equal(counts_of(tw).bytes, bytes);
+}
+
+/* In a directory of @n files every @step-th one grows, shrinks or gets another mode. */
+static unsigned change_some(struct tree_world *tw, const char *dir, unsigned n, unsigned step)
+{
+	unsigned i, changed = 0;
+	char name[64];
+
+	for (i = 0; i < n; i += step) {
+		snprintf(name, sizeof(name), "%s/n%u", dir, i);
+		if (changed++ % 2)
+			assert_int_equal(truncate(upper(tw, name), i), 0);
+		else
+			assert_int_equal(chmod(upper(tw, name), 0755), 0);
+	}
+	return changed;
+}
+
+static void sizes_of_files_without_a_mark_of_their_own_are_true(void **state)
+{
+	struct tree_world *tw = *state;
+	uint64_t before;
+	unsigned changed;
+
+	put_dir(upper(tw, "many"));
+	put_files(upper(tw, "many"), "n", 11000);
+	start(tw);
+	assert_int_equal(tw->watched_len, 8192 + 2);
+	assert_int_equal(tw->wrong_unwatches, 0);
+	before = counts_of(tw).lstats;
+	changed = change_some(tw, "many", 11000, 10);
+	notice(tw);
+	assert_false(tree_is_settled(tw->tree));
+	settle(tw);
+	assert_sizes(tw);
+	assert_int_equal(counts_of(tw).executables, changed / 2);
+	/* Files that share a mark with one that changed are looked at too: few. */
+	assert_true(counts_of(tw).lstats - before < changed + changed / 4);
+}
+
 static void names_nest_thousands_deep(void **state)
 {
 	const int depth = 2000;
@@ -542,6 +607,7 @@ int main(void)
 		TEST(a_busy_directory_is_not_read_for_each_event),
 		TEST(a_hundred_thousand_names_in_one_directory),
 		TEST(only_so_many_added_files_are_watched),
+		TEST(sizes_of_files_without_a_mark_of_their_own_are_true),
 		TEST(names_nest_thousands_deep),
 		TEST(a_great_many_changes_are_marked_until_they_are_verified),
 		TEST(an_idle_tree_holds_one_descriptor),

@@ -104,6 +104,56 @@ static void a_name_that_always_changes_hands_is_given_up_for_a_while(void **stat
 	assert_lines(tw, "C /f\n");
 }
 
+static void grow_the_file_once(struct tree_world *tw, uint64_t ino)
+{
+	struct stat st;
+
+	if (stat(upper(tw, "late"), &st) || st.st_ino != ino)
+		return;
+	tw->on_share = NULL;
+	assert_int_equal(truncate(upper(tw, "late"), 77), 0);
+}
+
+/* No event is delivered of what happens to "late", but of its directory. */
+static void find_late_growing(struct tree_world *tw)
+{
+	struct tree_node_info info;
+
+	tw->on_share = grow_the_file_once;
+	put_file(upper(tw, "late"), "x");
+	tree_mark(tw->tree, tree_root_ino(tw->tree), NULL, 0);
+	settle(tw);
+	assert_null(tw->on_share);
+	tree_node_info(tree_find_path(tw->tree, "late", 4), &info);
+	assert_int_equal(info.st.st_size, 77);
+}
+
+static void a_change_after_the_shared_mark_was_given_is_seen(void **state)
+{
+	struct tree_world *tw = *state;
+	char name[32];
+	int i;
+
+	for (i = 0; i < 8192; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		put_file(upper(tw, name), "");
+	}
+	tree_start(tw, 100000);
+	settle(tw);
+	assert_int_equal(tw->shares_len, 0);
+	find_late_growing(tw);
+}
+
+static void a_change_after_there_was_no_room_for_a_mark_is_seen(void **state)
+{
+	struct tree_world *tw = *state;
+
+	tree_start(tw, 100000);
+	settle(tw);
+	tw->watched_max = tw->watched_len;
+	find_late_growing(tw);
+}
+
 static void remove_the_directory_once(struct tree_world *tw, uint64_t ino)
 {
 	struct stat st;
@@ -293,6 +343,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_change_between_watch_and_stat_is_seen),
+		TEST(a_change_after_the_shared_mark_was_given_is_seen),
+		TEST(a_change_after_there_was_no_room_for_a_mark_is_seen),
 		TEST(a_name_that_changes_hands_while_watched_is_taken_anew),
 		TEST(a_name_that_always_changes_hands_is_given_up_for_a_while),
 		TEST(a_name_that_is_gone_when_watched_leaves_nothing_behind),

@@ -3,8 +3,8 @@
  * tree_world.h - a tree over a world, with a watcher that the test plays itself.
  *
  * The watcher knows which inodes are watched. world_notice() looks which inodes of the
- * upper layer changed or went since the last time and marks those that are watched: what
- * the kernel side would do.
+ * upper layer changed or went since the last time and marks those that are watched, with
+ * a mark of their own or a shared one: what the kernel side would do.
  */
 #ifndef TREE_WORLD_H
 #define TREE_WORLD_H
@@ -13,8 +13,11 @@
 
 #include <search.h>
 
+#include "driftwatch_abi.h"
 #include "ledger/tree.h"
 #include "tree_walk.h"
+
+#define TEST_HASH_KEY 0x5eed
 
 struct change_seen {
 	unsigned bits;
@@ -37,6 +40,9 @@ struct tree_world {
 	long next_slot;
 	unsigned wrong_unwatches;
 	void (*on_watch)(struct tree_world *tw, uint64_t ino);
+	bool shared[DW_SHARED_MARKS]; /* some inode has this mark */
+	size_t shares_len;
+	void (*on_share)(struct tree_world *tw, uint64_t ino);
 
 	struct change_seen *changes;
 	size_t changes_len, changes_size;
@@ -95,6 +101,21 @@ static inline void test_unwatch(void *arg, uint32_t dev, uint64_t ino, long slot
 	tdelete(&key, &tw->watched, watched_order);
 	free(old);
 	tw->watched_len--;
+}
+
+static inline uint32_t shared_mark(const struct tree_world *tw, uint64_t ino)
+{
+	return (uint32_t)(dw_inode_hash(TEST_HASH_KEY, tree_dev(tw->tree), ino) >> DW_SHARED_SHIFT);
+}
+
+static inline void test_watch_shared(void *arg, uint32_t dev, uint64_t ino)
+{
+	struct tree_world *tw = arg;
+
+	tw->shared[dw_inode_hash(TEST_HASH_KEY, dev, ino) >> DW_SHARED_SHIFT] = true;
+	tw->shares_len++;
+	if (tw->on_share)
+		tw->on_share(tw, ino);
 }
 
 static inline void test_on_change(const struct tree_change *change, void *arg)
@@ -167,7 +188,7 @@ static inline void tree_start_sharing(struct tree_world *tw, uint64_t max_files,
 	struct tree_options o = {
 		.upper = tw->w.upper,
 		.stack = world_stack(&tw->w),
-		.watcher = {test_watch, test_unwatch, tw},
+		.watcher = {test_watch, test_unwatch, test_watch_shared, tw, TEST_HASH_KEY},
 		.limits = {max_files, 1 << 20, total},
 		.on_change = test_on_change,
 		.arg = tw,
@@ -187,7 +208,7 @@ static inline void tree_start(struct tree_world *tw, uint64_t max_files)
 /* Layers only: fill them, then tree_start(). */
 static inline void tree_world_make(struct tree_world *tw, size_t lowers_len)
 {
-	*tw = (struct tree_world){0};
+	memset(tw, 0, sizeof(*tw));
 	world_make(&tw->w, lowers_len);
 }
 
@@ -272,6 +293,17 @@ static inline bool differs(const struct stat *a, const struct stat *b)
 	       a->st_size != b->st_size;
 }
 
+static inline bool mark_watched(struct tree_world *tw, uint64_t ino)
+{
+	if (is_watched(tw, ino))
+		tree_mark(tw->tree, ino, &tw->cause, 0);
+	else if (tw->shared[shared_mark(tw, ino)])
+		tree_mark_shared(tw->tree, shared_mark(tw, ino));
+	else
+		return false;
+	return true;
+}
+
 /* Mark what is watched and has changed since the last call. Returns how many. */
 static inline size_t notice(struct tree_world *tw)
 {
@@ -287,19 +319,13 @@ static inline size_t notice(struct tree_world *tw)
 		old = tw->before ? bsearch(&notice_now[i], tw->before, tw->before_len, sizeof(*old),
 					   stat_order)
 				 : NULL;
-		if ((!old || differs(old, &notice_now[i])) &&
-		    is_watched(tw, notice_now[i].st_ino)) {
-			tree_mark(tw->tree, notice_now[i].st_ino, &tw->cause, 0);
-			marked++;
-		}
+		if (!old || differs(old, &notice_now[i]))
+			marked += mark_watched(tw, notice_now[i].st_ino);
 	}
 	for (i = 0; i < tw->before_len; i++) {
 		old = &tw->before[i];
-		if (!bsearch(old, notice_now, notice_len, sizeof(*old), stat_order) &&
-		    is_watched(tw, old->st_ino)) {
-			tree_mark(tw->tree, old->st_ino, &tw->cause, 0);
-			marked++;
-		}
+		if (!bsearch(old, notice_now, notice_len, sizeof(*old), stat_order))
+			marked += mark_watched(tw, old->st_ino);
 	}
 	free(tw->before);
 	tw->before = notice_now;

@@ -128,6 +128,7 @@ static void get_metrics(struct http_request *request, struct api *api)
 	struct engine_stats stats;
 
 	engine_refresh_counters(api->engine, NULL);
+	engine_refresh_sizes(api->engine);
 	engine_stats(api->engine, &stats);
 	input.verifications = stats.verifications;
 	input.mismatches = stats.mismatches;

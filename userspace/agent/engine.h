@@ -72,6 +72,12 @@ void engine_heal_container(struct engine *e, struct ledger_container *c);
 /* Bring counters (and per-file counts) of one or (NULL) all containers up to date. */
 void engine_refresh_counters(struct engine *e, struct ledger_container *c);
 
+/*
+ * Look again at files that were written to without a record of it, for totals that are
+ * asked for without engine_settle(): for some milliseconds, what is left comes later.
+ */
+void engine_refresh_sizes(struct engine *e);
+
 /* Fold the kernel's per-file counts into the trees' nodes; then tree_node_info is current. */
 void engine_fold_files(struct engine *e);
 

@@ -206,6 +206,7 @@ struct engine {
 	bool wants_inventory;	    /* a look at all containers there are */
 	uint64_t next_inventory_ns; /* monotonic: not before */
 	uint64_t next_sweep_ns;	    /* monotonic: of the dirty marks, likewise */
+	uint64_t shared_due_ns;	    /* monotonic: of the shared marks, if nobody asks before */
 	uint64_t drained;	    /* counts of files, moved out of the kernel */
 	uint64_t work_round;	    /* counts engine_work_on_trees() */
 	size_t trees_due;	    /* in the last of these */
@@ -259,6 +260,9 @@ uint64_t engine_writer(struct engine *e, uint64_t kernel_id, uint32_t tgid, uint
 		       const char *comm, uint64_t cgroup_id, bool is_runtime);
 /* When the dirty ring has refused records; unless @now, not often enough to be a burden. */
 void engine_sweep_dirty(struct engine *e, bool now);
+
+/* engine_sizes.c */
+void engine_take_shared(struct engine *e); /* what shared marks tell becomes work */
 
 /* engine_flush.c */
 void engine_on_tree_change(const struct tree_change *change, void *track);

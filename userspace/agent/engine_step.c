@@ -155,6 +155,7 @@ static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
 {
 	uint64_t deadline = clock_mono_ns() + (uint64_t)timeout_ms * NS_PER_MSEC;
 
+	engine_take_shared(e);
 	for (;;) {
 		struct pollfd p = {.fd = e->epoll_fd, .events = POLLIN};
 		uint64_t now;
@@ -186,4 +187,10 @@ bool engine_settle_container(struct engine *e, struct ledger_container *c, int t
 	engine_check_marks(c->engine_data);
 	engine_label_runtime(e, c->engine_data);
 	return settled;
+}
+
+void engine_refresh_sizes(struct engine *e)
+{
+	engine_take_shared(e);
+	engine_work_on_trees(e, ENGINE_WORK_NS);
 }

@@ -101,6 +101,14 @@ static void unwatch(void *arg, uint32_t dev, uint64_t ino, long slot)
 		probe_unwatch(t->engine->probe, dev, ino, slot);
 }
 
+static void watch_shared(void *arg, uint32_t dev, uint64_t ino)
+{
+	struct track *t = arg;
+
+	if (t->engine->probe)
+		probe_watch_shared(t->engine->probe, dev, ino);
+}
+
 static const char *fs_name(long magic)
 {
 	switch ((unsigned long)magic) {
@@ -170,6 +178,18 @@ static void limit_to_times(struct track *t, uint64_t *ret_image_wall_ns)
 			  "before it was first seen is not listed";
 }
 
+static struct tree_watcher watcher_of(struct track *t)
+{
+	const struct probe *p = t->engine->probe;
+	struct tree_watcher w = {.watch = watch, .unwatch = unwatch, .arg = t};
+
+	if (p) {
+		w.watch_shared = watch_shared;
+		w.hash_key = probe_hash_key(p);
+	}
+	return w;
+}
+
 void engine_open_tree(struct engine *e, struct track *t)
 {
 	const struct container_overlay *o = &t->c->meta->overlay;
@@ -191,7 +211,7 @@ void engine_open_tree(struct engine *e, struct track *t)
 			.host_root = e->options.registry.host_root,
 			.upper = o->upper,
 			.stack = stack,
-			.watcher = {.watch = watch, .unwatch = unwatch, .arg = t},
+			.watcher = watcher_of(t),
 			.limits = {e->options.max_files, e->options.max_compare_bytes, &e->files},
 			.on_change = engine_on_tree_change,
 			.arg = t,

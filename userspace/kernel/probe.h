@@ -198,6 +198,20 @@ void probe_unwatch(struct probe *p, uint32_t dev, uint64_t ino, long slot);
 void probe_forget_stale(struct probe *p);
 
 /*
+ * Watch an inode without a slot, for less: what is dirty is told by its hash, to who asks,
+ * and by whom it was made so is not known. Never unwatched.
+ */
+void probe_watch_shared(struct probe *p, uint32_t dev, uint64_t ino);
+uint64_t probe_hash_key(const struct probe *p); /* of dw_inode_hash() */
+
+/*
+ * Take the marks from *from on (0 at first) of all that was dirtied since they were taken
+ * last, before verifying it: dw_inode_hash() >> DW_SHARED_SHIFT. Returns how many, fewer
+ * than @size - 8 when there are no more; @size is at least 8.
+ */
+size_t probe_take_shared(struct probe *p, uint32_t *from, uint32_t *ret, size_t size);
+
+/*
  * Take an inode's dirty mark, before verifying it. Returns the writer (map
  * "writers") that set it last, 0 when it was clean, 1 when dirty by nobody known.
  */

@@ -25,6 +25,7 @@ enum probe_map {
 	MAP_WATCHED,
 	MAP_FILTER,
 	MAP_DIRTY,
+	MAP_SHARED_MARKS,
 	MAP_COUNTERS,
 	MAP_ADDED,
 	MAP_FILES_A,
@@ -84,8 +85,10 @@ struct watch_index {
 	uint32_t free_head, free_tail, free_count;
 	uint32_t len, size; /* .size: power of two */
 	uint32_t used;
+	uint64_t hash_key; /* of dw_inode_hash() */
 	uint8_t *filter_refs;
 	bool has_stale; /* nodes taken over from an earlier agent wait for their owner */
+	bool is_shared; /* some inodes have shared marks */
 };
 
 /* probe_ring.c */
@@ -114,8 +117,9 @@ struct probe {
 	int maps[MAP_MAX];  /* descriptors of our own */
 	unsigned cpus;
 	struct dw_control *control;
-	uint64_t *filter;
+	struct dw_filter *filter;
 	uint64_t *dirty;
+	uint64_t *shared; /* a mark is a byte */
 	struct dw_slot *slots;
 	struct dw_counters *added;
 	struct ring rings[RING_MAX];

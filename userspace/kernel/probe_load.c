@@ -25,23 +25,15 @@
 #define LOAD_TRIES 16 /* programs that may be refused before a tier is given up */
 
 static const char *const map_names[MAP_MAX] = {
-	[MAP_EVENTS] = "events",
-	[MAP_DIRTY_RING] = "dirty_ring",
-	[MAP_CONTROL] = "control",
-	[MAP_ROOTS] = "roots",
-	[MAP_CGROUPS] = "cgroups",
-	[MAP_OVERLAYS] = "overlays",
-	[MAP_WATCHED] = "watched",
-	[MAP_FILTER] = "filter",
-	[MAP_DIRTY] = "dirty",
-	[MAP_COUNTERS] = "counters",
-	[MAP_ADDED] = "added",
-	[MAP_FILES_A] = "files_a",
-	[MAP_FILES_B] = "files_b",
-	[MAP_FILES] = "files",
-	[MAP_SLOTS] = "slots",
-	[MAP_WRITERS] = "writers",
-	[MAP_PROVISIONAL] = "provisional",
+	[MAP_EVENTS] = "events",     [MAP_DIRTY_RING] = "dirty_ring",
+	[MAP_CONTROL] = "control",   [MAP_ROOTS] = "roots",
+	[MAP_CGROUPS] = "cgroups",   [MAP_OVERLAYS] = "overlays",
+	[MAP_WATCHED] = "watched",   [MAP_FILTER] = "filter",
+	[MAP_DIRTY] = "dirty",	     [MAP_SHARED_MARKS] = "shared",
+	[MAP_COUNTERS] = "counters", [MAP_ADDED] = "added",
+	[MAP_FILES_A] = "files_a",   [MAP_FILES_B] = "files_b",
+	[MAP_FILES] = "files",	     [MAP_SLOTS] = "slots",
+	[MAP_WRITERS] = "writers",   [MAP_PROVISIONAL] = "provisional",
 	[MAP_EXECS] = "execs",
 };
 

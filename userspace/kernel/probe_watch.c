@@ -28,15 +28,14 @@ struct watch_node {
 	uint32_t next; /* slot in the bucket, or in the queue of free ones; NO_SLOT: the last */
 };
 
-static uint64_t mix(uint32_t dev, uint64_t ino)
+static uint64_t mix(const struct watch_index *w, const struct dw_inode *key)
 {
-	return (ino ^ (uint64_t)dev << 32) * 0x9E3779B97F4A7C15ull;
+	return dw_inode_hash(w->hash_key, key->dev, key->ino);
 }
 
-/* The same as in bpf/dirty.bpf.c. */
-static uint32_t filter_bit(uint32_t dev, uint64_t ino)
+static uint32_t filter_bit(const struct probe *p, const struct dw_inode *key)
 {
-	return (uint32_t)(mix(dev, ino) >> 44);
+	return (uint32_t)(mix(&p->watch, key) >> DW_FILTER_SHIFT);
 }
 
 /* Half a byte for each bit of the filter; at MAX_REFS the bit stays set for good. */
@@ -52,26 +51,28 @@ static void filter_count(struct probe *p, uint32_t bit, int change)
 
 static void filter_set(struct probe *p, const struct dw_inode *key)
 {
-	uint32_t bit = filter_bit(key->dev, key->ino);
+	uint32_t bit = filter_bit(p, key);
 	unsigned refs = filter_refs(p, bit);
 
 	if (refs == MAX_REFS)
 		return;
 	filter_count(p, bit, 1);
 	if (!refs)
-		__atomic_or_fetch(&p->filter[bit / 64], 1ull << (bit & 63), __ATOMIC_SEQ_CST);
+		__atomic_or_fetch(&p->filter[bit / 64].watched, 1ull << (bit & 63),
+				  __ATOMIC_SEQ_CST);
 }
 
 static void filter_clear(struct probe *p, const struct dw_inode *key)
 {
-	uint32_t bit = filter_bit(key->dev, key->ino);
+	uint32_t bit = filter_bit(p, key);
 	unsigned refs = filter_refs(p, bit);
 
 	if (refs == MAX_REFS || !refs)
 		return;
 	filter_count(p, bit, -1);
 	if (refs == 1)
-		__atomic_and_fetch(&p->filter[bit / 64], ~(1ull << (bit & 63)), __ATOMIC_SEQ_CST);
+		__atomic_and_fetch(&p->filter[bit / 64].watched, ~(1ull << (bit & 63)),
+				   __ATOMIC_SEQ_CST);
 }
 
 /* --- slots --- */
@@ -139,7 +140,7 @@ static int slot_alloc(struct probe *p, uint32_t *ret)
 
 static uint32_t *bucket_of(const struct watch_index *w, const struct dw_inode *key)
 {
-	return &w->buckets[mix(key->dev, key->ino) >> 32 & (w->buckets_len - 1)];
+	return &w->buckets[mix(w, key) >> 32 & (w->buckets_len - 1)];
 }
 
 static void link_node(struct watch_index *w, uint32_t slot)
@@ -247,6 +248,7 @@ int watch_init(struct probe *p)
 	uint32_t slot;
 	int err = 0;
 
+	w->hash_key = p->control->set;
 	w->size = p->options.max_watched;
 	w->buckets_len = MIN_BUCKETS;
 	w->buckets = new_buckets(w->buckets_len);

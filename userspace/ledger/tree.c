@@ -51,6 +51,7 @@ static int init(struct tree *t, const struct tree_options *o)
 	/* Without randomness the tables are still right, only steerable. */
 	if (getrandom(t->key, sizeof(t->key), GRND_NONBLOCK) < 0)
 		t->key[0] = clock_mono_ns();
+	t->hash_key = t->watcher.watch_shared ? t->watcher.hash_key : t->key[0];
 	err = open_root(t);
 	if (err < 0)
 		return err;

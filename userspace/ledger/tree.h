@@ -37,7 +37,13 @@ struct tree_watcher {
 	/* Returns a slot >= 0, or -ENOSPC: the inode is then only seen by scans. */
 	long (*watch)(void *arg, uint32_t dev, uint64_t ino);
 	void (*unwatch)(void *arg, uint32_t dev, uint64_t ino, long slot);
+	/*
+	 * Of added files past so many: tree_mark_shared() is told of them, when somebody asks.
+	 * May be NULL: then their sizes are as of the last scan.
+	 */
+	void (*watch_shared)(void *arg, uint32_t dev, uint64_t ino);
 	void *arg;
+	uint64_t hash_key; /* with .watch_shared: of dw_inode_hash() */
 };
 
 enum tree_verdict { TREE_NONE, TREE_ADDED, TREE_MODIFIED, TREE_DELETED };
@@ -130,6 +136,13 @@ uint64_t tree_root_ino(const struct tree *t);
  * come before their effect).
  */
 void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, unsigned again_ms);
+
+/*
+ * Some of the inodes whose dw_inode_hash() >> DW_SHARED_SHIFT is @mark were dirtied: queues
+ * those that have no mark of their own. Returns how many. And: has it any such?
+ */
+size_t tree_mark_shared(struct tree *t, uint32_t mark);
+bool tree_has_shared(const struct tree *t);
 
 /* Queue a re-read of everything beneath the root. */
 void tree_rescan(struct tree *t);

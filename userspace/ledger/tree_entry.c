@@ -182,6 +182,7 @@ int tree_entry_new(struct tree *t, struct tree_reader *r, const char *name,
 	struct tree_node *n;
 	int err;
 
+	index_expect(t, r->d_ino);
 	err = tree_stat_entry(t, r->fd, name, &e.st, &e.btime_ns);
 	if (!err)
 		err = look_below(r->node, name, &e);

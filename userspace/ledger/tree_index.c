@@ -9,25 +9,28 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "driftwatch_abi.h"
 #include "ledger/tree_internal.h"
 
 #define SHARD_MIN 4
 
-static uint64_t spread(const struct tree *t, uint64_t ino)
-{
-	uint64_t x = (ino ^ t->key[0]) * 0x9e3779b97f4a7c15ull;
+#define SHARD_SHIFT 60 /* the uppermost bits of the hash for the shard, the next for the place */
+#define PLACE_SHIFT 28
+_Static_assert(TREE_SHARDS == 1 << (64 - SHARD_SHIFT), "as many shards as these bits tell apart");
 
-	return x ^ x >> 32;
+static uint64_t hash_of(const struct tree *t, uint64_t ino)
+{
+	return dw_inode_hash(t->hash_key, t->dev, ino);
 }
 
 static struct tree_shard *shard_of(struct tree *t, uint64_t ino)
 {
-	return &t->index[spread(t, ino) >> 32 & (TREE_SHARDS - 1)];
+	return &t->index[hash_of(t, ino) >> SHARD_SHIFT];
 }
 
 static uint32_t home_of(const struct tree *t, const struct tree_shard *s, uint64_t ino)
 {
-	return table_home((uint32_t)spread(t, ino), s->len);
+	return table_home((uint32_t)(hash_of(t, ino) >> PLACE_SHIFT), s->len);
 }
 
 /* Where @ino is or would be. */
@@ -42,7 +45,7 @@ static struct tree_node **place_of(const struct tree *t, const struct tree_shard
 
 struct tree_node *index_find(const struct tree *t, uint64_t ino)
 {
-	const struct tree_shard *s = &t->index[spread(t, ino) >> 32 & (TREE_SHARDS - 1)];
+	const struct tree_shard *s = &t->index[hash_of(t, ino) >> SHARD_SHIFT];
 
 	return s->len ? *place_of(t, s, ino) : NULL;
 }
@@ -88,18 +91,42 @@ static int chain(struct tree_node **first, struct tree_node *n)
 	return 0;
 }
 
+static bool is_crowded(const struct tree *t)
+{
+	return t->optional_watches >= TREE_OPTIONAL_WATCHES;
+}
+
+/* Returns 1 when it has a shared mark from now on, 0 when it had, or there is none to have. */
+static int share(struct tree *t, uint64_t ino)
+{
+	if (!t->watcher.watch_shared || t->shared_ino == ino)
+		return 0;
+	t->watcher.watch_shared(t->watcher.arg, t->dev, ino);
+	t->has_shared = true;
+	return 1;
+}
+
+void index_expect(struct tree *t, uint64_t ino)
+{
+	t->shared_ino = 0;
+	if (is_crowded(t) && share(t, ino))
+		t->shared_ino = ino;
+}
+
 /* Returns 1 when the inode is watched from now on, 0 when nothing changed. */
 static int watch(struct tree *t, struct tree_node *first, struct tree_node *n)
 {
 	bool is_essential = node_is_dir(n) || (n->flags & NODE_HAS_LOWER);
-	long slot;
+	long slot = -ENOSPC;
 
-	if (first->slot >= 0 || (!is_essential && t->optional_watches >= TREE_OPTIONAL_WATCHES))
+	if (first->slot >= 0)
 		return 0;
-	slot = t->watcher.watch(t->watcher.arg, t->dev, n->st.ino);
+	if (is_essential || !is_crowded(t))
+		slot = t->watcher.watch(t->watcher.arg, t->dev, n->st.ino);
 	if (slot < 0 || slot > INT32_MAX) {
-		if (is_essential)
-			t->watch_failed = t->has_unwatched = true;
+		if (!is_essential)
+			return share(t, n->st.ino);
+		t->watch_failed = t->has_unwatched = true;
 		return 0;
 	}
 	first->slot = (int32_t)slot;
@@ -146,6 +173,54 @@ static void close_gap(const struct tree *t, struct tree_shard *s, uint32_t hole)
 		s->nodes[i] = NULL;
 		hole = i;
 	}
+}
+
+/* Of the names of an inode one that is told of what is written to it. */
+static struct tree_node *answering(struct tree_node *first)
+{
+	struct tree_node *n = first;
+
+	while (n && (n->verdict != TREE_ADDED || !node_is_live(n)))
+		n = index_next(n);
+	return n;
+}
+
+static size_t mark_place(struct tree *t, struct tree_node *first, uint32_t mark)
+{
+	struct tree_node *n;
+
+	if (first->slot >= 0 || hash_of(t, first->st.ino) >> DW_SHARED_SHIFT != mark)
+		return 0;
+	n = answering(first);
+	if (n)
+		queue_add(t, n, WORK_STAT, &(struct tree_cause){0}, 0);
+	return n != NULL;
+}
+
+/* All that have such a hash are at the places they come to, or behind them without a gap. */
+size_t tree_mark_shared(struct tree *t, uint32_t mark)
+{
+	uint64_t hash = (uint64_t)mark << DW_SHARED_SHIFT;
+	const struct tree_shard *s = &t->index[hash >> SHARD_SHIFT];
+	uint32_t last, left, i;
+	size_t found = 0;
+
+	if (!t->has_shared || t->is_gone || !s->used)
+		return 0;
+	i = table_home((uint32_t)(hash >> PLACE_SHIFT), s->len);
+	hash |= (1ull << DW_SHARED_SHIFT) - 1;
+	last = table_home((uint32_t)(hash >> PLACE_SHIFT), s->len);
+	for (left = last - i + 1; left || s->nodes[i]; left -= left > 0) {
+		if (s->nodes[i])
+			found += mark_place(t, s->nodes[i], mark);
+		i = table_next(i, s->len);
+	}
+	return found;
+}
+
+bool tree_has_shared(const struct tree *t)
+{
+	return t->has_shared && !t->is_gone;
 }
 
 static void unwatch(struct tree *t, struct tree_node *first)

@@ -54,6 +54,8 @@ void index_remove(struct tree *t, struct tree_node *n);
 void index_watch(struct tree *t, struct tree_node *n);
 /* Watch its inode anew: the watch it has may not be there any more. */
 void index_rewatch(struct tree *t, struct tree_node *n);
+/* About to look at the name of @ino: if it is one for a shared mark, that is set up now. */
+void index_expect(struct tree *t, uint64_t ino);
 /* The first of the nodes of @ino. NULL: there is none. */
 struct tree_node *index_find(const struct tree *t, uint64_t ino);
 /* The next name of the inode. NULL: there is none. */

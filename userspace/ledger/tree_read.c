@@ -140,6 +140,7 @@ static void read_name(struct tree *t, struct tree_reader *r, const struct dirent
 
 	if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 		return;
+	r->d_ino = e->d_ino;
 	c = node_child(t, r->node, e->d_name, len);
 	err = c ? check_known(t, r, c, e) : tree_entry_new(t, r, e->d_name, NULL);
 	if (!err || err == -ENOENT)

@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "ledger/tree.h"
 
-#define TREE_FDS	      12		  /* directories kept open while there is work */
-#define TREE_OPTIONAL_WATCHES 8192		  /* added non-directories watched per tree */
+#define TREE_FDS	      12   /* directories kept open while there is work */
+#define TREE_OPTIONAL_WATCHES 8192 /* added non-directories with marks of their own */
 #define TREE_QUIET_NS	      (500 * NS_PER_MSEC) /* of an unmounted layer, before names vanish */
 #define TREE_BACKOFF_FACTOR   10		  /* a read of t is followed by 10 t without one */
 #define TREE_BACKOFF_MAX_NS   (500 * NS_PER_MSEC)
@@ -155,6 +155,7 @@ struct tree_reader {
 	unsigned flags; /* enum tree_work_flags */
 	unsigned bits;	/* INITIAL or RESCAN for what it reports */
 	int fd;
+	uint64_t d_ino; /* of the name at hand, as it was listed */
 	uint32_t number;
 	uint32_t seen; /* children seen */
 	uint32_t unlisted;
@@ -202,6 +203,9 @@ struct tree {
 
 	struct tree_shard index[TREE_SHARDS];
 	uint64_t nodes, optional_watches, unlisted;
+	uint64_t hash_key;   /* of dw_inode_hash() */
+	uint64_t shared_ino; /* was given a shared mark before it was looked at */
+	bool has_shared;
 	uint64_t stale;
 
 	struct tree_list ready, limbo;
