@@ -34,14 +34,23 @@ class Environment:
         self.agent = Agent(s, "--pin-dir", PINS, *SMALL)
         s.defer(process.run, [PROGRAM, "agent", "--unpin", "--pin-dir", PINS])
 
-    def same(self, container, timeout=2):
+    def same(self, container, timeout=10):
+        """How soon is the matter of other tests."""
         equal_within(lambda: self.agent.diff(container.id), container.diff, timeout, "diff")
 
     def run(self):
-        """A container that the agent has read."""
+        """A container that the agent has read; its own start may have filled a ring."""
         container = self.docker.run()
-        self.same(container, 5)
+        self.same(container)
+        self.healed(container, 5)
         return container
+
+    def right_or_marked(self, container):
+        """An answer that is not whole says so."""
+        done = self.agent.client("diff", container.id, "-0")
+        lines = [line.decode() for line in done.stdout.split(b"\0")[:-1]]
+        if b"may lack" not in done.stderr:
+            check_equal(sorted(lines), sorted(container.diff()), "an answer without a mark")
 
     @contextlib.contextmanager
     def frozen(self):
@@ -91,38 +100,46 @@ def shell_loop(count, command):
 @suite.test
 def full_rings_mark_whom_they_hit_and_the_next_answer_is_right(env):
     loud, quiet = env.run(), env.run()
+    reasons = ("ring_full", "dirty_full")
+    before = {(c.id, r): env.lost(c, r) for c in (loud, quiet) for r in reasons}
     loud.control.ask("sh " + shell_loop(300, "mkdir /img/ed/$i"))
     env.same(loud)
     tail = Tail(env.agent)
     tail.connected(loud)
     with env.frozen():
         loud.control.ask("sh " + shell_loop(300, "echo x > /img/ed/$i/new"))
-    check_equal(env.agent.diff(loud.id), loud.diff(), "the first answer")
-    for reason in ("ring_full", "dirty_full"):
-        eventually(lambda r=reason: env.lost(loud, r), 5, f"{reason} is counted")
+    env.right_or_marked(loud)
+    env.same(loud)
+    for reason in reasons:
+        eventually(lambda r=reason: env.lost(loud, r) > before[loud.id, r], 5,
+                   f"{reason} is counted")
         tail.wait_for(lambda e, r=reason: e["type"] == "lost" and e.get("reason") == r and
                       e["container"]["id"] == loud.id, what=f"tail tells of {reason}")
-        check_equal(env.lost(quiet, reason), 0, f"{reason} of a container that did nothing")
+        check_equal(env.lost(quiet, reason), before[quiet.id, reason],
+                    f"{reason} of a container that did nothing")
     tail.close()
     env.healed(loud, 5)
     env.check_totals(loud, (300, 600))
-    check_equal([env.rescans(loud, r) for r in ("ring_full", "dirty_full")], [0, 0],
+    check_equal([env.rescans(loud, r) for r in reasons], [0, 0],
                 "whole layers read for what the marks tell")
 
 
 @suite.test
 def a_full_table_of_files_keeps_totals_and_the_list_exact(env):
     c, quiet = env.run(), env.run()
+    before = [env.lost(x, "files_full") for x in (c, quiet)]
     with env.frozen():
         c.control.ask("sh " + shell_loop(900, "echo x > /img/ed/f$i"))
     env.same(c)
     env.check_totals(c, (900, 1800))
-    eventually(lambda: env.lost(c, "files_full"), 5, "files_full is counted")
-    check_equal(env.lost(quiet, "files_full"), 0, "of a container that did nothing")
-    files = [f for f in env.agent.files(c.id)["files"] if f["path"].startswith("/img/ed/f")]
-    listed = sum(f["write_calls"] for f in files)
-    check(all(f["write_calls"] <= 1 for f in files), "a file is counted twice")
-    check_equal(listed + env.lost(c, "files_full"), 900, "listed and lost")
+    eventually(lambda: env.lost(c, "files_full") > before[0], 5, "files_full is counted")
+    check_equal(env.lost(quiet, "files_full"), before[1], "of a container that did nothing")
+    counts = [f["write_calls"] for f in env.agent.files(c.id)["files"]
+              if f["path"].startswith("/img/ed/f")]
+    check(max(counts) <= 1, "a file is counted twice")
+    # The last file of a CPU may be read before the full table refuses it: listed, and lost.
+    both = sum(counts) + env.lost(c, "files_full") - before[0]
+    check(900 <= both <= 900 + os.cpu_count(), f"{both} listed and lost of 900")
     env.healed(c, 5)
     calls, written = c.control.load("write", "/img/after", 40)
     equal_within(lambda: (env.agent.file(c.id, "/img/after")["write_calls"],

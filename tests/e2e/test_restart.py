@@ -127,14 +127,20 @@ def what_was_counted_for_nobody_stays_counted_after_two_kills(env):
 @suite.test
 def a_writer_in_the_gap_is_named(env):
     c = env.docker.run()
+    c.control.ask("sh mkdir -m 777 /img/open")
     env.same(c)
     env.agent.kill()
     c.control.ask("op creat_write")
+    check_equal(c.exec("/bin/sh", "-c", "echo $$ > /img/open/who", user="1234:99"), 0, "exec")
     env.agent.start()
     writer = env.agent.file(c.id, "/img/d/new")["first_writer"]
     check_equal((writer["comm"], writer["executable"], writer["uid"]), ("ops", "/bin/ops", 0),
                 "writer")
     check(writer["pid"] > 0, "no pid")
+    writer = env.agent.file(c.id, "/img/open/who")["first_writer"]
+    check_equal((writer["comm"], writer["executable"], writer["uid"], str(writer["vpid"])),
+                ("sh", "/bin/busybox", 1234, read(f"{upper_of(c)}/img/open/who").strip()),
+                "writer by exec")
 
 
 @suite.test
@@ -168,10 +174,38 @@ def keep_pins_counts_through_an_upgrade_and_unpin_cleans_up(env):
     m = agent.metrics()
     check_equal(m.of(c.id, "driftwatch_container_written_bytes_total", target="layer"), 100,
                 "bytes written while no agent ran")
+    check_equal(gaps(agent, c), 0, "gaps declared")
     agent.stop()
     done = process.run([PROGRAM, "agent", "--unpin", "--pin-dir", pins])
     check_equal(done.returncode, 0, f"exit of --unpin ({done.stderr.decode()[:200]})")
     check(not os.path.exists(pins), f"{pins} is still there")
+
+
+@suite.test
+def a_flush_that_was_lost_with_the_agent_is_marked_and_totals_are_exact(env):
+    pins = PINS + "-flush"
+    agent = Agent(env.suite, "--pin-dir", pins, "--keep-pins", "--max-counted", "64", name="flush")
+    env.suite.defer(process.run, [PROGRAM, "agent", "--unpin", "--pin-dir", pins])
+    c = env.docker.run()
+    equal_within(lambda: agent.diff(c.id), c.diff, 10, "diff")
+    check_equal(agent.stop(), 0, "exit")
+    ledger = os.path.join(agent.state_dir, "ledger.ndjson")
+    before = read(ledger)
+    agent.start()
+    c.control.ask("sh i=0; while [ $i -lt 200 ]; do echo x > /img/ed/f$i; i=$((i+1)); done")
+    eventually(lambda: read(ledger) != before, 20, "what was moved out of the full table is saved")
+    agent.kill()
+    with open(ledger, "w", encoding="ascii") as f:
+        f.write(before)  # as if it had been killed before that
+    agent.start()
+    check_equal(gaps(agent, c), 1, "gaps declared")
+    check_equal(layer_totals(agent, c), (200, 400), "totals")
+    equal_within(lambda: agent.diff(c.id), c.diff, 10, "diff")
+    counts = [f["write_calls"] for f in agent.files(c.id)["files"]
+              if f["path"].startswith("/img/ed/f")]
+    check(sum(counts) < 200 and max(counts) <= 1, f"a flush was not lost: {sum(counts)} counted")
+    eventually(lambda: agent.files(c.id)["complete"], 10, "complete")
+    agent.stop()
 
 
 @suite.test
@@ -186,6 +220,15 @@ def without_pins_the_gap_is_healed_by_a_scan(env):
     eventually(lambda: agent.files(c.id)["complete"], 3, "complete after its scan")
     check_equal(gaps(agent, c), 1, "gaps declared")
     check_equal(agent.stop(), 0, "exit")
+
+
+def read(path):
+    with open(path, encoding="ascii") as f:
+        return f.read()
+
+
+def upper_of(container):
+    return container.driver_data()["UpperDir"]
 
 
 def gaps(agent, container):

@@ -182,21 +182,31 @@ static struct rlimit allow_descriptors(unsigned more)
 	return before;
 }
 
+/* "<layer>/sub<number>" with a file in it. */
+static void put_dir(const char *layer, unsigned number)
+{
+	char dir[128];
+
+	snprintf(dir, sizeof(dir), "%s/sub%u", layer, number);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	world_put(dir, "in", "text");
+}
+
+/* No descriptor for the root, for the directory in it, for its names, for the image's. */
 static void a_directory_that_cannot_be_read_is_marked_until_it_can(void **state)
 {
-	const unsigned reason = LOSS_WALK_FAILED;
+	const enum loss_reason reason = LOSS_WALK_FAILED;
 	struct engine_world *w = *state;
 	struct ledger_container *c;
 	struct engine *e = world_start(w, &c);
 	struct track *t = make_live(c);
-	char dir[128];
 
-	for (unsigned more = 0; more < 2; more++) {
+	for (unsigned more = 0; more < 4; more++) {
+		char path[] = {'/', 's', 'u', 'b', (char)('0' + more), '/', 'i', 'n', '\0'};
 		struct rlimit before;
 
-		snprintf(dir, sizeof(dir), "%s/sub%u", w->upper, more);
-		assert_int_equal(mkdir(dir, 0755), 0);
-		world_put(dir, "in", "text");
+		put_dir(w->lower, more);
+		put_dir(w->upper, more);
 		before = allow_descriptors(more);
 		reread(t);
 		assert_false(engine_settle(e, 50));
@@ -210,7 +220,7 @@ static void a_directory_that_cannot_be_read_is_marked_until_it_can(void **state)
 		engine_look_after(e, t);
 		assert_int_equal(c->incomplete, 0);
 		assert_true(ledger_container_is_complete(c));
-		world_node(c, more ? "/sub1/in" : "/sub0/in");
+		world_node(c, path);
 	}
 	engine_close(e, false);
 }

@@ -182,10 +182,10 @@ class Container:
         changes = self.docker.request("GET", f"/containers/{self.id}/changes") or []
         return sorted((f"{KINDS[c['Kind']]} {c['Path']}" for c in changes), key=path_of)
 
-    def exec(self, *command):
+    def exec(self, *command, user=""):
         """Run a command in it and wait. Returns its exit status."""
-        made = self._post("exec", body={"Cmd": list(command), "AttachStdout": True,
-                                        "AttachStderr": True})
+        made = self._post("exec", body={"Cmd": list(command), "User": user,
+                                        "AttachStdout": True, "AttachStderr": True})
         self.docker.request("POST", f"/exec/{made['Id']}/start", {"Detach": False}, raw=True)
         return self.docker.request("GET", f"/exec/{made['Id']}/json")["ExitCode"]
 

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * test_bpf_engine.c - the engine on a kernel side of its own: changes during a first scan,
+ * programs that are detached, runs that are skipped, marks whose records were refused.
+ */
+#include "lab.h"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/engine_internal.h"
+#include "base/clock.h"
+#include "kernel/probe_internal.h"
+
+#define DIRS  300
+#define FILES 40 /* in each of them */
+#define DIRTY 100
+
+struct bench {
+	struct lab *lab;
+	struct engine *engine;
+	struct ledger_container *c;
+};
+
+static int setup(void **state)
+{
+	struct engine_options options = {
+		.no_discovery = true,
+		.probe = {.tier = PROBE_TIER_FS, .dirty_ring_bytes = 4096},
+	};
+	struct bench *b = calloc(1, sizeof(*b));
+
+	b->lab = lab_open(LAB_ROOT_FS, 0, PROBE_TIER_FS);
+	b->lab->probe = probe_close(b->lab->probe, false);
+	assert_int_equal(engine_open(&options, NULL, &b->engine), 0);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *b = *state;
+
+	engine_close(b->engine, false);
+	lab_close(b->lab);
+	free(b);
+	return 0;
+}
+
+/* "<dir>/fs/<name>", for the description to own. */
+static char *beside(const struct lab *lab, const char *name)
+{
+	char *path = NULL;
+
+	assert_true(asprintf(&path, "%s/fs/%s", lab->dir, name) > 0);
+	return path;
+}
+
+static void begin(struct bench *b)
+{
+	struct container *meta = container_new("lab", "driftwatch");
+
+	meta->overlay.upper = beside(b->lab, "upper");
+	meta->overlay.work = beside(b->lab, "work/work");
+	meta->overlay.lowers = calloc(1, sizeof(char *));
+	meta->overlay.lowers[0] = beside(b->lab, "lower");
+	meta->overlay.lowers_len = 1;
+	meta->overlay.dev = b->lab->overlay_dev;
+	assert_int_equal(engine_add_own(b->engine, meta, &b->c), 0);
+	assert_int_equal(engine_start(b->engine), 0);
+	container_free(meta);
+}
+
+static struct track *track_of(const struct bench *b)
+{
+	return b->c->engine_data;
+}
+
+static void begin_and_read(struct bench *b)
+{
+	begin(b);
+	assert_true(engine_settle(b->engine, 10000));
+	assert_false(track_of(b)->is_scanned);
+	engine_look_after(b->engine, track_of(b)); /* what the reading itself may have lost */
+	engine_look_after(b->engine, track_of(b));
+	assert_int_equal(b->c->incomplete, 0);
+}
+
+static bool is_listed(const struct bench *b, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/%s", name);
+	return tree_find_path(b->c->tree, path, strlen(path));
+}
+
+static void make_dir(const struct bench *b, const char *name)
+{
+	assert_int_equal(mkdir(lab_path(b->lab, name), 0755), 0);
+}
+
+static void make_file(const struct bench *b, const char *name)
+{
+	int fd = open(lab_path(b->lab, name), O_CREAT | O_WRONLY, 0644);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void make_wide(const struct bench *b, int files)
+{
+	char name[32];
+
+	for (int i = 0; i < DIRS; i++) {
+		snprintf(name, sizeof(name), "d%d", i);
+		make_dir(b, name);
+		for (int j = 0; j < files; j++) {
+			snprintf(name, sizeof(name), "d%d/f%d", i, j);
+			make_file(b, name);
+		}
+	}
+}
+
+/* A directory the scan is through with, while it is not with others. -1: none yet. */
+static int find_read(const struct bench *b)
+{
+	char name[32];
+
+	for (int i = 0; i < DIRS; i++) {
+		snprintf(name, sizeof(name), "/d%d/f0", i);
+		if (tree_find_path(b->c->tree, name, strlen(name)))
+			return i;
+	}
+	return -1;
+}
+
+static void what_changes_during_the_first_scan_is_in_the_list(void **state)
+{
+	struct bench *b = *state;
+	char late[32], gone[32];
+	int i;
+
+	make_wide(b, FILES);
+	begin(b);
+	do {
+		engine_step(b->engine);
+		i = find_read(b);
+	} while (i < 0);
+	assert_false(tree_is_complete(b->c->tree));
+	snprintf(late, sizeof(late), "d%d/late", i);
+	snprintf(gone, sizeof(gone), "d%d/f0", i);
+	make_file(b, late);
+	assert_int_equal(unlink(lab_path(b->lab, gone)), 0);
+
+	assert_true(engine_settle(b->engine, 20000));
+	assert_true(ledger_container_is_complete(b->c));
+	assert_true(is_listed(b, late));
+	assert_false(is_listed(b, gone));
+	assert_int_equal(tree_entries(b->c->tree), DIRS * (FILES + 1));
+}
+
+static void detach(struct bench *b, const char *program)
+{
+	struct probe *p = engine_probe(b->engine);
+
+	for (size_t i = 0; i < hook_def_count; i++)
+		if (!strcmp(p->hooks[i].def->program, program))
+			assert_int_equal(close(bpf_link__fd(p->hooks[i].link)), 0);
+}
+
+static void pass_ten_seconds(struct track *t)
+{
+	t->last_rescan_ns -= 10 * NS_PER_SEC;
+	t->rescan_due_ns = t->rescan_due_ns > 10 * NS_PER_SEC ? t->rescan_due_ns - 10 * NS_PER_SEC
+							      : t->rescan_due_ns;
+}
+
+/* Marked; read once the last reading is ten seconds ago; whole again. */
+static void expect_healed(struct bench *b, enum loss_reason reason, uint64_t count)
+{
+	struct track *t = track_of(b);
+
+	engine_check_probe(b->engine);
+	assert_int_equal(b->c->lost[reason], count);
+	assert_int_equal(b->c->incomplete, 1u << reason);
+	pass_ten_seconds(t);
+	engine_look_after(b->engine, t);
+	assert_int_equal(b->c->rescans[reason], 1);
+	assert_true(engine_settle(b->engine, 10000));
+	engine_look_after(b->engine, t);
+	assert_int_equal(b->c->incomplete, 0);
+	engine_check_probe(b->engine);
+	assert_int_equal(b->c->lost[reason], count);
+	assert_int_equal(b->c->rescans[reason], 1);
+}
+
+static void what_a_detached_program_did_not_tell_is_read(void **state)
+{
+	struct bench *b = *state;
+
+	begin_and_read(b);
+	detach(b, "on_mark_inode_dirty");
+	detach(b, "on_ext4_mark_inode_dirty");
+	make_dir(b, "unheard");
+	assert_true(engine_settle(b->engine, 2000));
+	assert_false(is_listed(b, "unheard"));
+	expect_healed(b, LOSS_DETACHED, 2);
+	assert_true(is_listed(b, "unheard"));
+	make_dir(b, "heard");
+	assert_true(engine_settle(b->engine, 2000));
+	assert_true(is_listed(b, "heard"));
+}
+
+static void what_a_skipped_run_did_not_tell_is_read(void **state)
+{
+	struct bench *b = *state;
+	struct probe *p = engine_probe(b->engine);
+	struct dw_inode root = {.ino = lab_ino(b->lab->upper), .dev = lab_dev(b->lab->upper)};
+	const char *name = "unheard";
+
+	begin_and_read(b);
+	/* As if the run that would have marked the root had been skipped. */
+	assert_int_equal(bpf_map_delete_elem(p->maps[MAP_WATCHED], &root), 0);
+	make_dir(b, name);
+	p->control->lost_runs += 3;
+	assert_true(engine_settle(b->engine, 2000));
+	assert_false(is_listed(b, name));
+	expect_healed(b, LOSS_PROGRAM_MISS, 3);
+	assert_true(is_listed(b, name));
+}
+
+static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **state)
+{
+	struct bench *b = *state;
+	struct tree_counts before, after;
+	char name[32];
+
+	make_wide(b, 0);
+	begin_and_read(b);
+	tree_counts(b->c->tree, &before);
+	for (int i = 0; i < DIRTY; i++) {
+		snprintf(name, sizeof(name), "d%d/new", i);
+		make_file(b, name);
+	}
+	assert_true(probe_dirty_overflowed(engine_probe(b->engine)));
+	assert_true(engine_settle(b->engine, 10000));
+	tree_counts(b->c->tree, &after);
+	assert_int_equal(after.added - before.added, DIRTY);
+	/* Each once, or twice where a record was there as well. */
+	assert_in_range(after.dir_reads - before.dir_reads, DIRTY, 2 * DIRTY);
+	assert_int_equal(after.rescans, before.rescans);
+
+	engine_refresh_counters(b->engine, NULL);
+	assert_int_equal(b->c->incomplete, 1u << LOSS_DIRTY_FULL);
+	engine_look_after(b->engine, track_of(b));
+	assert_true(b->c->lost[LOSS_DIRTY_FULL] > 0);
+	engine_look_after(b->engine, track_of(b));
+	assert_int_equal(b->c->incomplete, 0);
+	assert_int_equal(b->c->rescans[LOSS_DIRTY_FULL], 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_changes_during_the_first_scan_is_in_the_list),
+		TEST(what_a_detached_program_did_not_tell_is_read),
+		TEST(what_a_skipped_run_did_not_tell_is_read),
+		TEST(what_the_dirty_ring_refused_is_found_where_the_marks_are),
+	};
+
+	if (!lab_can(PROBE_TIER_FS, LAB_ROOT_FS))
+		return 0;
+	return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
+}
