@@ -212,8 +212,12 @@ static __always_inline void file_id_cast(struct inode *inode, struct file_id *re
 	ret->gen = inode->i_generation;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
+#else
+#define typed_inode_of_fd inode_of_fd
+#define file_id_cast	  file_id_read
+#endif
+
+static __always_inline int on_return(struct pt_regs *regs, long ret)
 {
 	struct task_struct *task;
 	struct file_id file;
@@ -234,31 +238,15 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	return 0;
 }
 
-#else
-
 SEC("tp_btf/sys_exit")
+#ifdef DW_RDONLY_CAST
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
+#else
 int BPF_PROG(on_sys_exit_old, struct pt_regs *regs, long ret)
-{
-	struct task_struct *task;
-	struct file_id file;
-	struct inode *inode;
-	int fd;
-
-	if (ret <= 0)
-		return 0;
-	task = current_task();
-	fd = fd_of(task, regs);
-	if (fd < 0)
-		return IS_AIO_END(regs) ? on_aio_events(AIO_EVENTS(regs), ret) : 0;
-	inode = inode_of_fd(task, fd);
-	if (!inode)
-		return 0;
-	file_id_read(inode, &file);
-	count_result(&file, ret);
-	return 0;
-}
-
 #endif
+{
+	return on_return(regs, ret);
+}
 
 /* --- io_uring: the request knows its file, the completion its result --- */
 
