@@ -15,12 +15,13 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from driftlib import loop, truth
 from driftlib.agent import Agent
 from driftlib.docker import Docker
-from driftlib.suite import FULL, Skip, Suite, check, check_equal, equal_within, eventually
+from driftlib.suite import FULL, Failure, Skip, Suite, check, check_equal, equal_within, eventually
 
 SEED = int(os.environ.get("DRIFTWATCH_TEST_SEED", random.randrange(1 << 30)))
 ROUNDS = 400 if FULL else 8
@@ -58,18 +59,20 @@ def docker_diff(container):
     return container.diff()
 
 
-def race(env, kind, fs="ext4", expected=docker_diff):
+def race(env, kind, fs="ext4", expected=docker_diff, fill=0, rounds=ROUNDS):
     container = env.on(fs).run(layers=3)
+    if fill:
+        container.control.ask(f"race fill 0 {fill}")
     container.control.ask(f"start race {kind} {SEED} {FOREVER}")
     truths = set()
-    for number in range(ROUNDS):
+    for number in range(rounds):
         container.pause()
         answer = expected(container)
         env.same(container, f"{kind}, pause {number}", lambda a=answer: a)
         container.unpause()
         truths.add("\n".join(answer))
-    wanted = min(ROUNDS / 2, 40)  # some races know no more than a hundred
-    check(len(truths) > wanted, f"only {len(truths)} different lists in {ROUNDS} pauses")
+    wanted = min(rounds / 2, 40)  # some races know no more than a hundred
+    check(len(truths) > wanted, f"only {len(truths)} different lists in {rounds} pauses")
     files = env.agent.files(container.id)
     container.kill()
     env.same(container, "after its end", lambda: expected(container))
@@ -115,6 +118,54 @@ if FULL:
     @suite.test
     def names_and_inodes_on_xfs(env):
         race(env, "reuse", "xfs")
+
+
+    @suite.test
+    def one_directory_of_very_many_names_that_never_rests(env):
+        race(env, "crowd", fill=NAMES, rounds=60)
+
+    @suite.test
+    def twenty_thousand_paths_that_become_dirty_at_once(env):
+        """Exact within a second and 100 us for each beyond 10,000, and marked until then."""
+        container = env.docker.run()
+        directory = container.driver_data()["MergedDir"] + "/img/ed"
+        for n in range(NAMES):
+            os.mkdir(f"{directory}/{n}")
+        env.same(container, within=10)
+        before = container.diff()
+        os.kill(env.agent.daemon.pid, signal.SIGSTOP)  # or it follows as they come
+        for n in range(NAMES):
+            with open(f"{directory}/{n}/new", "wb"):
+                pass
+        spent, since = cpu_seconds(env.agent), time.monotonic()
+        os.kill(env.agent.daemon.pid, signal.SIGCONT)
+        wanted = sorted(before + [f"A /img/ed/{n}/new" for n in range(NAMES)])
+        took = until_exact(env.agent, container, wanted, since)
+        spent = cpu_seconds(env.agent) - spent
+        print(f"# {NAMES} dirty directories: exact after {took:.2f} s, {spent:.2f} s of CPU",
+              flush=True)
+        check_equal(sorted(container.diff()), wanted, "docker diff")
+        limit = WITHIN + (NAMES - 10000) * 100e-6
+        check(spent < limit, f"{spent:.2f} s of CPU until it was exact, not {limit} s")
+        container.remove()
+
+
+def cpu_seconds(agent):
+    """Its own time: how long that takes depends on who else wants the processors."""
+    with open(f"/proc/{agent.daemon.pid}/schedstat", encoding="ascii") as f:
+        return int(f.read().split()[0]) / 1e9
+
+
+def until_exact(agent, container, wanted, since):
+    """Seconds from SINCE to the first right answer; a wrong one must say that it may be."""
+    while time.monotonic() < since + 60:
+        asked = time.monotonic() - since
+        done = agent.client("diff", container.id)
+        if sorted(done.stdout.decode().splitlines()) == wanted:
+            return time.monotonic() - since
+        check(asked < WITHIN or b"may lack" in done.stderr,
+              f"a list that is wrong after {asked:.2f} s does not say so: {done.stderr}")
+    raise Failure("the list is not right after a minute")
 
 
 class CallCounter:
