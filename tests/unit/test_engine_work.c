@@ -2,7 +2,7 @@
 /*
  * test_engine_work.c - large layers do not keep the small ones waiting.
  *
- * The engine runs without a kernel side on layers made here.
+ * The engine runs without a kernel side on layers made here, in memory: it is about turns.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -71,7 +71,7 @@ static int setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 	char lower[128];
 
-	snprintf(w->dir, sizeof(w->dir), "/tmp/test_engine_work.XXXXXX");
+	snprintf(w->dir, sizeof(w->dir), "/dev/shm/test_engine_work.XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
 	snprintf(lower, sizeof(lower), "%s/lower", w->dir);
 	assert_int_equal(mkdir(lower, 0755), 0);

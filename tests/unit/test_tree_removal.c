@@ -160,6 +160,50 @@ static void mounting_again_ends_the_wait(void **state)
 	assert_lines(tw, "A /new\nC /d\nC /d/f\n");
 }
 
+/* The tree as it is in an agent, which looks at the mounts when it gets round to it. */
+static void start_beside_mounts(struct tree_world *tw, uint64_t *seen_ns)
+{
+	int ms;
+
+	tree_stop(tw);
+	tw->mounts_seen_ns = seen_ns;
+	start(tw);
+	forget_changes(tw);
+	*seen_ns = 0;
+	assert_int_equal(remove(upper(tw, "new/x")), 0);
+	notice(tw);
+	while ((ms = tree_work(tw->tree, 0)) > 0) /* the directory rests after its last read */
+		usleep((unsigned)ms * 1000);
+	assert_int_equal(ms, 0);
+	assert_int_equal(tree_work(tw->tree, 0), 0);
+	assert_lines(tw, LINES);
+	assert_false(tree_is_settled(tw->tree));
+}
+
+static void names_read_after_an_unmount_that_is_not_known_yet_are_kept(void **state)
+{
+	struct tree_world *tw = *state;
+	uint64_t seen_ns = UINT64_MAX;
+
+	start_beside_mounts(tw, &seen_ns);
+	tree_set_mounted(tw->tree, false);
+	seen_ns = UINT64_MAX;
+	assert_true(tree_work(tw->tree, 0) > 0);
+	assert_lines(tw, LINES);
+	assert_int_equal(tw->changes_len, 0);
+}
+
+static void names_are_gone_when_the_layer_is_mounted_still(void **state)
+{
+	struct tree_world *tw = *state;
+	uint64_t seen_ns = UINT64_MAX;
+
+	start_beside_mounts(tw, &seen_ns);
+	seen_ns = UINT64_MAX;
+	settle(tw);
+	assert_lines(tw, "A /new\nC /d\nC /d/f\n");
+}
+
 /* It never was read to its end, and must not look so. */
 static void a_layer_removed_during_the_first_scan_is_not_complete(void **state)
 {
@@ -214,6 +258,8 @@ int main(void)
 		TEST(a_layer_renamed_away_to_be_removed_is_held_as_long_as_it_takes),
 		TEST(a_removal_in_a_stopped_container_is_believed_when_it_is_quiet),
 		TEST(each_event_prolongs_the_wait),
+		TEST(names_read_after_an_unmount_that_is_not_known_yet_are_kept),
+		TEST(names_are_gone_when_the_layer_is_mounted_still),
 		TEST(mounting_again_ends_the_wait),
 		TEST(a_layer_removed_during_the_first_scan_is_not_complete),
 		TEST(what_is_added_or_changed_is_not_held_back),

@@ -50,7 +50,8 @@ struct tree_world {
 	struct stat *before; /* of world_notice() */
 	size_t before_len;
 	struct tree_cause cause;
-	uint64_t image_wall_ns; /* of a plain directory, see struct tree_options */
+	const uint64_t *mounts_seen_ns; /* see struct tree_options */
+	uint64_t image_wall_ns;		/* of a plain directory, see struct tree_options */
 };
 
 static inline int watched_order(const void *a, const void *b)
@@ -194,6 +195,7 @@ static inline void tree_start_sharing(struct tree_world *tw, uint64_t max_files,
 		.arg = tw,
 		.events_complete = true,
 		.fs_type = "ext4",
+		.mounts_seen_ns = tw->mounts_seen_ns,
 		.image_wall_ns = tw->image_wall_ns,
 	};
 

@@ -80,8 +80,10 @@ static int open_parts(struct engine *e, struct strbuf *error)
 	if (err)
 		return err;
 	engine_fill_slots(e);
+	e->mounts_seen_ns = UINT64_MAX;
 	if (e->options.no_discovery)
 		return 0;
+	e->mounts_seen_ns = 0;
 	err = registry_open(&e->options.registry, engine_on_registry, e, &e->registry);
 	if (err) {
 		strbuf_addf(error, "cannot watch for containers: %s", strerror(-err));

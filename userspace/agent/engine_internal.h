@@ -174,8 +174,9 @@ struct engine {
 	struct registry *registry;
 	struct ledger *ledger;
 	int epoll_fd;
-	bool probe_armed;     /* probe_fd is in the epoll set */
-	uint64_t flush_at_ns; /* monotonic; 0: no records wait */
+	bool probe_armed;	 /* probe_fd is in the epoll set */
+	uint64_t flush_at_ns;	 /* monotonic; 0: no records wait */
+	uint64_t mounts_seen_ns; /* monotonic; as of when the registry knows what is mounted */
 	uint64_t housekeeping_ns;
 	bool started, ready;
 	bool keeps_pins; /* closing: the kernel side goes on counting */

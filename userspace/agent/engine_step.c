@@ -44,6 +44,7 @@ int engine_timeout_ms(const struct engine *e)
 static void note_readable(struct engine *e)
 {
 	struct epoll_event events[4];
+	uint64_t now = clock_mono_ns();
 	int n = epoll_wait(e->epoll_fd, events, 4, 0);
 
 	for (int i = 0; i < n; i++) {
@@ -54,6 +55,8 @@ static void note_readable(struct engine *e)
 			registry_process(e->registry);
 		}
 	}
+	if (n >= 0 && e->registry)
+		e->mounts_seen_ns = now;
 }
 
 void engine_flush_now(struct engine *e, bool somebody_waits)

@@ -215,6 +215,7 @@ void engine_open_tree(struct engine *e, struct track *t)
 			.limits = {e->options.max_files, e->options.max_compare_bytes, &e->files},
 			.on_change = engine_on_tree_change,
 			.arg = t,
+			.mounts_seen_ns = &e->mounts_seen_ns,
 			.fs_type = fs_type,
 		};
 

@@ -73,6 +73,7 @@ int tree_open(const struct tree_options *options, struct tree **ret)
 	t->limits = options->limits;
 	t->on_change = options->on_change;
 	t->arg = options->arg;
+	t->mounts_seen_ns = options->mounts_seen_ns;
 	t->events_complete = options->events_complete;
 	t->image_ns = options->image_wall_ns;
 	t->is_whole = layer_stack_is_whole(t->stack);

@@ -115,6 +115,11 @@ struct tree_options {
 	 * are known from the first scan on. 0 otherwise.
 	 */
 	uint64_t image_wall_ns;
+	/*
+	 * CLOCK_MONOTONIC of the last look at what is mounted, or NULL. That names are gone is
+	 * believed only after a look that came later: tree_set_mounted() may be due.
+	 */
+	const uint64_t *mounts_seen_ns;
 	bool events_complete; /* false: file system without complete dirty events; rescans decide */
 	const char *fs_type;  /* of the upper, for labels; may be NULL */
 };

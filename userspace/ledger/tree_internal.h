@@ -126,7 +126,8 @@ void tree_report(struct tree *t, struct tree_change *change);
 /* --- tree_read.c */
 /* Takes over the flags of @w. */
 void tree_read_begin(struct tree *t, const struct tree_work *w);
-void tree_read_step(struct tree *t, uint64_t until_ns);
+/* False: not before somebody has looked at what is mounted. */
+bool tree_read_step(struct tree *t, uint64_t until_ns);
 void tree_read_abort(struct tree *t);
 
 /* --- tree_opaque.c */

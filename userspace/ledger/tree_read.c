@@ -176,11 +176,24 @@ static void list_step(struct tree *t, struct tree_reader *r)
 
 	if (r->at == r->len && !next_chunk(r)) {
 		r->is_listed = true;
+		r->listed_ns = clock_mono_ns();
 		return;
 	}
 	e = (const struct dirent64 *)(r->buf + r->at);
 	r->at += e->d_reclen;
 	read_name(t, r, e);
+}
+
+/*
+ * A runtime unmounts a layer and removes it at once, and may have done so before the names
+ * were read: then it is not the container that has removed what was not among them.
+ */
+static bool awaits_mounts(const struct tree *t)
+{
+	const struct tree_reader *r = &t->reader;
+
+	return t->mounts_seen_ns && r->is_listed && r->seen < r->node->dir->len &&
+	       *t->mounts_seen_ns <= r->listed_ns;
 }
 
 /* Returns false when there is nothing more to sweep. */
@@ -231,20 +244,23 @@ static void finish(struct tree *t, struct tree_reader *r)
 	reader_done(t);
 }
 
-void tree_read_step(struct tree *t, uint64_t until_ns)
+bool tree_read_step(struct tree *t, uint64_t until_ns)
 {
 	struct tree_reader *r = &t->reader;
 	uint64_t start_ns = clock_mono_ns(), now_ns;
 	bool is_done = false;
 
+	if (awaits_mounts(t))
+		return false;
 	do {
 		if (!r->is_listed)
 			list_step(t, r);
 		else
 			is_done = !sweep_step(t, r);
 		now_ns = clock_mono_ns();
-	} while (!is_done && now_ns < until_ns);
+	} while (!is_done && !awaits_mounts(t) && now_ns < until_ns);
 	r->spent_ns += now_ns - start_ns;
 	if (is_done)
 		finish(t, r);
+	return true;
 }

@@ -160,7 +160,7 @@ struct tree_reader {
 	uint32_t seen; /* children seen */
 	uint32_t unlisted;
 	uint32_t sweep_at;
-	uint64_t begun_ns, spent_ns;
+	uint64_t begun_ns, spent_ns, listed_ns;
 	bool is_listed;	 /* all names read; now for those that were not among them */
 	bool is_torn;	 /* something could not be settled: read again */
 	bool has_failed; /* for a reason that time or a rename does not explain */
@@ -191,6 +191,7 @@ struct tree {
 
 	bool events_complete, user_xattr;
 	uint64_t image_ns; /* wall clock; what is older is the image's. 0: there are lowers */
+	const uint64_t *mounts_seen_ns;
 	bool is_whole;	   /* the upper directory holds the image's files too */
 	bool is_mounted, is_gone, is_scanned;
 	bool has_unwatched; /* something essential: as of the last scan, whatever comes in */

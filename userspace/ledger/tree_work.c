@@ -51,7 +51,7 @@ static void do_work(struct tree *t, struct tree_work *w)
 		queue_done(t, w->flags);
 }
 
-/* Returns false when nothing is due. */
+/* Returns false when nothing is due, or a read has to wait for a look at the mounts. */
 static bool work_once(struct tree *t, uint64_t until_ns)
 {
 	uint64_t now_ns = clock_mono_ns();
@@ -63,8 +63,8 @@ static bool work_once(struct tree *t, uint64_t until_ns)
 		tree_rescan(t);
 	}
 	if (t->reader.node)
-		tree_read_step(t, until_ns);
-	else if (queue_pop(t, now_ns, &w))
+		return tree_read_step(t, until_ns);
+	if (queue_pop(t, now_ns, &w))
 		do_work(t, &w);
 	else
 		return false;
