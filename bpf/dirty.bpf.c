@@ -20,7 +20,9 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define EXT4_HT_XATTR 10 /* a macro of fs/ext4/ext4_jbd2.h, the same since 2013 */
+/* Macros of fs/ext4/ext4_jbd2.h, the same since 2013. */
+#define EXT4_HT_INODE 1
+#define EXT4_HT_XATTR 10
 
 /*
  * Whether or not it is set already: had it been looked at before, user space could take it
@@ -120,14 +122,15 @@ int BPF_PROG(on_ext4_mark_inode_dirty, struct inode *inode)
 }
 
 /*
- * Extended attributes that fit the inode make no other event (fs/ext4/xattr.c calls
- * ext4_mark_iloc_dirty()). This one comes before the change.
+ * Extended attributes that fit the inode, and its flags, make no other event (fs/ext4/xattr.c
+ * and ioctl.c call ext4_mark_iloc_dirty()). This one comes before the change. What else is
+ * an INODE to the journal has marked it dirty a moment ago.
  */
 SEC("tp_btf/ext4_journal_start_inode")
 int BPF_PROG(on_ext4_journal_start, struct inode *inode, int blocks, int rsv_blocks,
 	     int revoke_creds, int type)
 {
-	if (type != EXT4_HT_XATTR)
+	if (type != EXT4_HT_XATTR && type != EXT4_HT_INODE)
 		return 0;
 	return on_inode(inode, DW_RECORD_PRE_EFFECT);
 }

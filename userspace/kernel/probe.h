@@ -46,7 +46,7 @@ enum probe_sight {
 	PROBE_SEES_COPY_UP_BYTES,
 	PROBE_SEES_MMAP_PAGES,
 	PROBE_SEES_DIRTY_EXT4,	     /* live ledger on ext4 */
-	PROBE_SEES_DIRTY_EXT4_XATTR, /* capabilities set on files already in the upper layer */
+	PROBE_SEES_DIRTY_EXT4_XATTR, /* capabilities, flags of files already in the upper layer */
 	PROBE_SEES_DIRTY_XFS,
 	PROBE_SEES_CREATE,
 	PROBE_SEES_UNLINK,

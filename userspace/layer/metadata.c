@@ -55,24 +55,41 @@ static bool xattrs_within(int a, int b)
 	return true;
 }
 
-/* overlayfs stores immutable and append-only of a copied-up file as an xattr. */
-static bool is_protected(int fd)
+/* overlayfs stores immutable and append-only of a copied-up file as letters in an xattr. */
+static int protection(int fd)
 {
-	return fgetxattr(fd, "trusted.overlay.protattr", NULL, 0) > 0 ||
-	       fgetxattr(fd, "user.overlay.protattr", NULL, 0) > 0;
+	char letters[8];
+	ssize_t len = fgetxattr(fd, "trusted.overlay.protattr", letters, sizeof(letters));
+	int flags = 0;
+
+	if (len < 0)
+		len = fgetxattr(fd, "user.overlay.protattr", letters, sizeof(letters));
+	for (; len > 0; len--) {
+		if (letters[len - 1] == 'i')
+			flags |= FS_IMMUTABLE_FL;
+		else if (letters[len - 1] == 'a')
+			flags |= FS_APPEND_FL;
+	}
+	return flags;
+}
+
+/* What cannot have flags has those that overlayfs keeps for it. */
+static int flags_of(int fd)
+{
+	int flags = 0;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		flags = 0;
+	return flags & FLAGS_COMPARED;
 }
 
 static bool flags_differ(int upper, int lower)
 {
-	int a = 0, b = 0;
-
-	if (ioctl(upper, FS_IOC_GETFLAGS, &a) < 0 || ioctl(lower, FS_IOC_GETFLAGS, &b) < 0)
-		return false;
-	return (a & FLAGS_COMPARED) != (b & FLAGS_COMPARED);
+	return (flags_of(upper) | protection(upper)) != flags_of(lower);
 }
 
 bool layer_metadata_differs(int upper_fd, int lower_fd)
 {
 	return !xattrs_within(upper_fd, lower_fd) || !xattrs_within(lower_fd, upper_fd) ||
-	       is_protected(upper_fd) || flags_differ(upper_fd, lower_fd);
+	       flags_differ(upper_fd, lower_fd);
 }

@@ -64,14 +64,18 @@ static bool push(struct tree *t, uint64_t ino)
 	return true;
 }
 
+/* Then no more is compared than what does not depend on the size: attributes, flags. */
+static bool is_too_large(const struct tree *t, const struct tree_node *n)
+{
+	return n->st.size > t->limits.max_compare_bytes;
+}
+
 void compare_add(struct tree *t, struct tree_node *n)
 {
 	compare_forget(t, n);
 	n->flags &= (uint16_t)~NODE_WRITTEN;
-	n->depth = TREE_DEPTH_UNKNOWN;
-	if (n->st.size > t->limits.max_compare_bytes)
-		n->depth = TREE_NOT_COMPARED;
-	else if (!(n->flags & NODE_COMPARING) && push(t, n->st.ino))
+	n->depth = is_too_large(t, n) ? TREE_NOT_COMPARED : TREE_DEPTH_UNKNOWN;
+	if (!(n->flags & NODE_COMPARING) && push(t, n->st.ino))
 		n->flags |= NODE_COMPARING;
 }
 
@@ -134,22 +138,34 @@ static void begin(struct tree *t, struct tree_node *n)
 	};
 }
 
+/* Returns 1: it differs, 0: it does not, -EAGAIN: there is more to compare, or -errno. */
+static int compare_on(struct tree *t)
+{
+	struct tree_compare *c = &t->compare;
+	bool end = is_too_large(t, c->node);
+	int differs = 0;
+
+	if (!end)
+		differs = layer_compare_bytes(c->upper_fd, c->lower_fd, c->offset, COMPARE_STEP,
+					      &end);
+	c->offset += COMPARE_STEP;
+	if (differs)
+		return differs;
+	return end ? layer_metadata_differs(c->upper_fd, c->lower_fd) : -EAGAIN;
+}
+
 static void step(struct tree *t)
 {
 	struct tree_compare *c = &t->compare;
+	enum tree_depth equal = is_too_large(t, c->node) ? TREE_NOT_COMPARED : TREE_TOUCHED;
 	struct tree_counted before;
-	bool end = false;
-	int differs;
+	int differs = compare_on(t);
 
-	differs = layer_compare_bytes(c->upper_fd, c->lower_fd, c->offset, COMPARE_STEP, &end);
-	c->offset += COMPARE_STEP;
-	if (!differs && end)
-		differs = layer_metadata_differs(c->upper_fd, c->lower_fd);
-	if (!differs && !end)
+	if (differs == -EAGAIN)
 		return;
 	before = tree_count_out(t, c->node);
 	if (differs >= 0)
-		c->node->depth = differs ? TREE_TAMPERED : TREE_TOUCHED;
+		c->node->depth = differs ? TREE_TAMPERED : equal;
 	tree_count_in(t, c->node, before);
 	compare_end(t);
 }
