@@ -5,6 +5,7 @@
  * Its inode is watched first and its state is read after that, so that a change either
  * is seen here or raises an event (invariant I1).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@ struct new_entry {
 	struct tree_stat st;
 	uint64_t btime_ns;
 	bool has_lower, has_lower_dir;
+	bool is_read; /* .st is of stat: else inode and type are what the directory says */
 };
 
 static int look_below(const struct tree_node *parent, const char *name, struct new_entry *e)
@@ -67,10 +69,32 @@ static int set_kind(struct tree *t, struct tree_node *n, const struct new_entry 
 	return S_ISDIR(e->st.mode) ? node_make_dir(n) : 0;
 }
 
-/* Watch the inode, then read its state again, until both are of one file. */
+static int read_state(struct tree *t, int fd, const char *name, struct new_entry *e)
+{
+	int err = tree_stat_entry(t, fd, name, &e->st, &e->btime_ns);
+
+	e->is_read = !err;
+	return err;
+}
+
+/*
+ * What stat would say of inode and type: of all but a few entries the directory tells,
+ * and they are read only once. False: a whiteout depends on more, and so does what was
+ * there when the container was made.
+ */
+static bool take_listed(const struct tree *t, const struct dirent64 *listed, struct new_entry *e)
+{
+	if (t->image_ns || listed->d_type == DT_UNKNOWN || listed->d_type == DT_CHR)
+		return false;
+	*e = (struct new_entry){
+		.st = {.ino = listed->d_ino, .mode = (uint16_t)DTTOIF(listed->d_type)}};
+	return true;
+}
+
+/* Watch the inode, then read its state, again if need be, until both are of one file. */
 static int watch_and_stat(struct tree *t, struct tree_node *n, int fd, struct new_entry *e)
 {
-	struct tree_stat again;
+	struct tree_stat before;
 	int err, try;
 
 	for (try = 0; try < TRIES; try++) {
@@ -78,17 +102,15 @@ static int watch_and_stat(struct tree *t, struct tree_node *n, int fd, struct ne
 		if (err || (S_ISCHR(e->st.mode) && !e->st.rdev))
 			return err;
 		err = index_add(t, n);
-		if (err <= 0)
+		if (err < 0 || (!err && e->is_read))
 			return err;
-		err = tree_stat_entry(t, fd, n->name, &again, &e->btime_ns);
-		if (!err && tree_same_file(&again, &e->st)) {
-			e->st = again;
+		before = e->st;
+		err = read_state(t, fd, n->name, e);
+		if (!err && tree_same_file(&e->st, &before))
 			return 0;
-		}
 		index_remove(t, n);
 		if (err)
 			return err;
-		e->st = again;
 	}
 	return -EAGAIN;
 }
@@ -175,15 +197,18 @@ static int build(struct tree *t, struct tree_reader *r, struct tree_node *n, str
 	return 0;
 }
 
-int tree_entry_new(struct tree *t, struct tree_reader *r, const char *name,
+int tree_entry_new(struct tree *t, struct tree_reader *r, const struct dirent64 *listed,
 		   struct tree_node *replaces)
 {
+	const char *name = listed->d_name;
 	struct new_entry e;
 	struct tree_node *n;
-	int err;
+	int err = 0;
 
-	index_expect(t, r->d_ino);
-	err = tree_stat_entry(t, r->fd, name, &e.st, &e.btime_ns);
+	if (!take_listed(t, listed, &e)) {
+		index_expect(t, listed->d_ino);
+		err = read_state(t, r->fd, name, &e);
+	}
 	if (!err)
 		err = look_below(r->node, name, &e);
 	if (!err && t->image_ns)

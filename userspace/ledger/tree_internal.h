@@ -29,6 +29,8 @@
 
 #include "ledger/tree_types.h"
 
+struct dirent64;
+
 /* --- tree_node.c */
 struct tree_node *node_new(struct tree *t, struct tree_node *parent, const char *name);
 void node_free(struct tree *t, struct tree_node *n); /* childless; unlinks it everywhere */
@@ -145,8 +147,8 @@ bool tree_dir_hides(const struct tree_dir *d, const char *name);
 uint32_t tree_bare_names(const struct tree *t, const struct tree_node *n);
 
 /* --- tree_entry.c */
-/* Make, watch and report the node of a name just found. 0 or -errno. */
-int tree_entry_new(struct tree *t, struct tree_reader *r, const char *name,
+/* Make, watch and report the node of a name just listed. 0 or -errno. */
+int tree_entry_new(struct tree *t, struct tree_reader *r, const struct dirent64 *listed,
 		   struct tree_node *replaces);
 
 /* --- tree_rename.c */

@@ -16,7 +16,8 @@
 #include "layer/beneath.h"
 #include "ledger/tree_internal.h"
 
-#define READ_BYTES 32768
+#define READ_BYTES     32768
+#define STEPS_PER_LOOK 8 /* entries between two looks at the clock */
 
 static void reader_done(struct tree *t)
 {
@@ -91,14 +92,15 @@ void tree_read_begin(struct tree *t, const struct tree_work *w)
 }
 
 /* The name has, or may have, another inode than the node. */
-static int check_replaced(struct tree *t, struct tree_reader *r, struct tree_node *c)
+static int check_replaced(struct tree *t, struct tree_reader *r, struct tree_node *c,
+			  const struct dirent64 *e)
 {
 	struct tree_stat st;
 	int err;
 
 	err = tree_stat_entry(t, r->fd, c->name, &st, NULL);
 	if (!err && !tree_same_file(&st, &c->st))
-		return tree_entry_new(t, r, c->name, c);
+		return tree_entry_new(t, r, e, c);
 	if (!err)
 		err = tree_update(t, c, r->fd, &st, &r->cause, r->bits);
 	if (err == -ENOENT)
@@ -116,7 +118,7 @@ static int check_known(struct tree *t, struct tree_reader *r, struct tree_node *
 	if (c->seen == r->number)
 		return 0; /* listed twice while it was renamed */
 	if (e->d_ino != c->st.ino || e->d_type != IFTODT(c->st.mode))
-		return check_replaced(t, r, c);
+		return check_replaced(t, r, c, e);
 
 	c->seen = r->number;
 	r->seen++;
@@ -140,9 +142,8 @@ static void read_name(struct tree *t, struct tree_reader *r, const struct dirent
 
 	if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 		return;
-	r->d_ino = e->d_ino;
 	c = node_child(t, r->node, e->d_name, len);
-	err = c ? check_known(t, r, c, e) : tree_entry_new(t, r, e->d_name, NULL);
+	err = c ? check_known(t, r, c, e) : tree_entry_new(t, r, e, NULL);
 	if (!err || err == -ENOENT)
 		return; /* a name that is gone again has raised its event */
 	r->is_torn = true;
@@ -249,14 +250,18 @@ bool tree_read_step(struct tree *t, uint64_t until_ns)
 	struct tree_reader *r = &t->reader;
 	uint64_t start_ns = clock_mono_ns(), now_ns;
 	bool is_done = false;
+	int steps = 1, left; /* the least budget is for one */
 
 	if (awaits_mounts(t))
 		return false;
 	do {
-		if (!r->is_listed)
-			list_step(t, r);
-		else
-			is_done = !sweep_step(t, r);
+		for (left = steps; left && !is_done; left--) {
+			if (!r->is_listed)
+				list_step(t, r);
+			else
+				is_done = !sweep_step(t, r);
+		}
+		steps = STEPS_PER_LOOK;
 		now_ns = clock_mono_ns();
 	} while (!is_done && !awaits_mounts(t) && now_ns < until_ns);
 	r->spent_ns += now_ns - start_ns;

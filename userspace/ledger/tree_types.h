@@ -155,7 +155,6 @@ struct tree_reader {
 	unsigned flags; /* enum tree_work_flags */
 	unsigned bits;	/* INITIAL or RESCAN for what it reports */
 	int fd;
-	uint64_t d_ino; /* of the name at hand, as it was listed */
 	uint32_t number;
 	uint32_t seen; /* children seen */
 	uint32_t unlisted;
