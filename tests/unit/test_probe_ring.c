@@ -164,6 +164,20 @@ static void who_has_had_enough_goes_on_there(void **state)
 	assert_string_equal(f->seen[1], "second");
 }
 
+static void an_eighth_full_is_filling(void **state)
+{
+	struct fake *f = *state;
+
+	start_at(f, 5 * SIZE - 64);
+	assert_false(ring_is_filling(&f->ring));
+	*f->ring.producer += SIZE / 8;
+	assert_false(ring_is_filling(&f->ring));
+	*f->ring.producer += 8;
+	assert_true(ring_is_filling(&f->ring));
+	*f->ring.consumer += 8;
+	assert_false(ring_is_filling(&f->ring));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +190,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(who_has_had_enough_goes_on_there, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(an_eighth_full_is_filling, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

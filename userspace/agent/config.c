@@ -88,7 +88,7 @@ const struct config_setting config_settings[] = {
 	{"max-counted", CONFIG_COUNT, AT(max_counted), 1, 1u << 24, NULL, false, NULL, "N",
 	 "Files counted at once in the kernel (65536)"},
 	{"ring-bytes", CONFIG_BYTES, AT(ring_bytes), 4096, 1u << 30, NULL, false, NULL, "BYTES",
-	 "Room for records that wait in the kernel (1MiB)"},
+	 "Room for records that wait in the kernel (2MiB)"},
 	{"max-series", CONFIG_COUNT, AT(max_series), 1, 100000000, NULL, true, NULL, "N",
 	 "Series of containers in one scrape (200000)"},
 	{"dead-retention", CONFIG_DURATION, AT(dead_retention_ns), NS_PER_SEC, 366 * DAY_NS, NULL,

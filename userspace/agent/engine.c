@@ -102,6 +102,8 @@ int engine_open(const struct engine_options *options, struct strbuf *error, stru
 	e->epoll_fd = -1;
 	e->options = *options;
 	set_defaults(&e->options);
+	engine_look_at_clocks(e);
+	e->coalesce_ns = e->options.coalesce_ns;
 	e->files.max = e->options.max_files_total;
 	e->stats.started_wall_ns = clock_wall_ns();
 	err = open_parts(e, error);

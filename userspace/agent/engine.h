@@ -29,7 +29,7 @@ struct engine_options {
 	uint64_t max_files;	     /* per container; 0: 200000 */
 	uint64_t max_files_total;    /* of all containers; 0: 500000 */
 	uint64_t max_compare_bytes;  /* 0: 64 MiB */
-	uint64_t coalesce_ns;	     /* wait after the first record before handling; 0: 5 ms */
+	uint64_t coalesce_ns;	     /* wait after a record, longer while many come; 0: 5 ms */
 	uint64_t verify_interval_ns; /* between two self-audits of a container; 0: none */
 	const char *state_dir;	     /* ledger saved here; NULL: not at all */
 };

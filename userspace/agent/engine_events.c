@@ -96,11 +96,11 @@ void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q
 {
 	const struct dw_op_record *r = &q->record;
 	uint64_t writer = writer_of(e, r);
-	auto_strbuf struct strbuf path = STRBUF_INIT;
+	auto_strbuf struct strbuf path = STRBUF_INIT; /* of what is not in the layer */
 	struct event event = {
 		.type = EVENT_DRIFT,
 		.container = t->c,
-		.wall_ns = clock_wall_of_boot(r->boot_ns),
+		.wall_ns = engine_wall_of_boot(e, r->boot_ns),
 		.op = r->op,
 		.target = r->target < DW_TARGET_MAX ? r->target : DW_TARGET_OTHER,
 		.path_truncated = r->flags & DW_RECORD_PATH_TRUNCATED,
@@ -109,18 +109,22 @@ void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q
 		.cgroup_id = r->cgroup_id,
 		.is_runtime = r->flags & DW_RECORD_RUNTIME,
 		.bytes = r->bytes,
+		.path = q->path ? q->path : "",
+		.path_len = q->path_len,
 		.old_path = q->path2,
 		.old_path_len = q->path2_len,
 	};
 
-	if (event.target == DW_TARGET_LAYER)
+	if (event.target == DW_TARGET_LAYER) {
 		note_on_node(e, t, q, writer, &event);
-	else
+	} else if (engine_has_subscriber(e)) {
 		add_mount_point(t, r, &path);
-	strbuf_add(&path, q->path ? q->path : "", q->path_len);
-	event.path = strbuf_str(&path);
-	event.path_len = path.len;
-	event.writer = writers_get(ledger_writers(e->ledger), writer);
+		strbuf_add(&path, event.path, event.path_len);
+		event.path = strbuf_str(&path);
+		event.path_len = path.len;
+	}
+	if (engine_has_subscriber(e))
+		event.writer = writers_get(ledger_writers(e->ledger), writer);
 	if (event.target == DW_TARGET_LAYER && r->op != DW_OP_EXEC)
 		t->c->last_drift_wall_ns = event.wall_ns;
 	engine_emit(e, &event);
@@ -130,13 +134,13 @@ void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q
 static struct tree_cause cause_of(struct engine *e, const struct queued_change *c)
 {
 	uint32_t dev = c->track->c->tree ? tree_dev(c->track->c->tree) : 0;
-	struct pending_create *p = engine_find_pending(e, dev, c->info.st.st_ino);
+	struct recall *p = engine_find_pending(e, dev, c->info.st.st_ino);
 	const struct tree_cause *mark = engine_find_mark(e, dev, c->info.st.st_ino);
 	struct tree_cause cause = c->cause;
 
 	if (p && c->info.is_whiteout) {
-		cause.writer = writer_of(e, &p->record);
-		cause.wall_ns = clock_wall_of_boot(p->record.boot_ns);
+		cause.writer = writer_of(e, p->pending);
+		cause.wall_ns = engine_wall_of_boot(e, p->pending->boot_ns);
 	} else if (mark && mark->writer && mark->wall_ns + NS_PER_MSEC >= c->info.birth_wall_ns) {
 		cause = *mark;
 	}

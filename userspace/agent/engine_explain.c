@@ -2,10 +2,10 @@
 /*
  * engine_explain.c - what records of the last moments explain.
  *
- * Three short memories by inode: operations the kernel side has told already,
- * creations that wait for their name, and who marked the inode dirty last; and one by
- * name, for what xfs tells before there is an inode. Each is bounded; an entry too many
- * only makes a line of tail less precise.
+ * By inode: operations the kernel side has told already, creations that wait for their
+ * name, and who marked the inode dirty last; and by name, for what xfs tells before
+ * there is an inode. Both are bounded; an entry too many only makes a line of tail less
+ * precise.
  */
 #include "agent/engine_internal.h"
 
@@ -16,92 +16,63 @@
 
 #define PENDING_NS (1500 * NS_PER_MSEC)
 
-static struct explained *find_explained(const struct engine *e, uint32_t dev, uint64_t ino)
+static struct recall *touch_told_of(struct engine *e, uint32_t dev, uint64_t ino)
 {
-	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct explained *x;
+	struct recall *r = recall_make(&e->recalls, dev, ino);
 
-	HASH_FIND(hh, e->explained, &key, sizeof(key), x);
-	return x;
-}
-
-static struct explained *touch_explained(struct engine *e, uint32_t dev, uint64_t ino)
-{
-	struct explained *x = find_explained(e, dev, ino);
-
-	if (!x) {
-		if (HASH_COUNT(e->explained) >= ENGINE_MAX_PENDING)
-			return NULL;
-		x = calloc(1, sizeof(*x));
-		if (!x)
-			return NULL;
-		x->key = (struct dw_inode){.ino = ino, .dev = dev};
-		HASH_ADD(hh, e->explained, key, sizeof(x->key), x);
-	}
-	x->expires_ns = clock_mono_ns() + ENGINE_EXPLAIN_NS;
-	return x;
-}
-
-static void forget_creation(struct engine *e, const struct dw_inode *key)
-{
-	struct explained *x = find_explained(e, key->dev, key->ino);
-
-	if (!x)
-		return;
-	free(x->created_at);
-	x->created_at = NULL;
-	x->ops = 0;
-	x->origin = (struct tree_cause){0};
+	if (r)
+		r->told_until_ns = e->now_ns + ENGINE_EXPLAIN_NS;
+	return r;
 }
 
 void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op)
 {
-	struct explained *x = touch_explained(e, dev, ino);
+	struct recall *r = touch_told_of(e, dev, ino);
 
-	if (x)
-		x->ops |= op == DW_OP_INVALID ? ENGINE_NAMES_CHANGED : 1u << op;
+	if (r)
+		r->ops |= op == DW_OP_INVALID ? ENGINE_NAMES_CHANGED : 1u << op;
 }
 
 void engine_explain_creation(struct engine *e, const struct dw_inode *key, enum dw_op op,
 			     const char *path)
 {
-	struct explained *x = touch_explained(e, key->dev, key->ino);
+	struct recall *r = touch_told_of(e, key->dev, key->ino);
 
-	if (!x)
+	if (!r)
 		return;
-	x->ops |= 1u << op;
-	free(x->created_at);
-	x->created_at = strdup(path);
+	r->ops |= 1u << op;
+	free(r->created_at);
+	r->created_at = strdup(path);
 }
 
 void engine_keep_origin(struct engine *e, uint32_t dev, uint64_t ino,
 			const struct tree_cause *cause)
 {
-	struct explained *x = touch_explained(e, dev, ino);
+	struct recall *r = touch_told_of(e, dev, ino);
 
-	if (x && !x->origin.writer)
-		x->origin = *cause;
+	if (r && !r->origin.writer)
+		r->origin = *cause;
 }
 
 const struct tree_cause *engine_find_origin(const struct engine *e, uint32_t dev, uint64_t ino)
 {
-	struct explained *x = find_explained(e, dev, ino);
+	const struct recall *r = recall_find(&e->recalls, dev, ino);
 
-	return x && x->origin.writer ? &x->origin : NULL;
+	return r && r->origin.writer ? &r->origin : NULL;
 }
 
 const char *engine_created_at(const struct engine *e, uint32_t dev, uint64_t ino)
 {
-	struct explained *x = find_explained(e, dev, ino);
+	const struct recall *r = recall_find(&e->recalls, dev, ino);
 
-	return x ? x->created_at : NULL;
+	return r ? r->created_at : NULL;
 }
 
 unsigned engine_explained_ops(const struct engine *e, uint32_t dev, uint64_t ino)
 {
-	struct explained *x = find_explained(e, dev, ino);
+	const struct recall *r = recall_find(&e->recalls, dev, ino);
 
-	return x ? x->ops : 0;
+	return r ? r->ops : 0;
 }
 
 /* --- by name --- */
@@ -128,7 +99,7 @@ static struct told_name *touch_told(struct engine *e, const struct track *t, con
 {
 	struct told_name *told = engine_find_told(e, t, path);
 
-	if (!told && HASH_COUNT(e->told) < ENGINE_MAX_PENDING) {
+	if (!told && HASH_COUNT(e->told) < ENGINE_MAX_TOLD) {
 		told = calloc(1, sizeof(*told));
 		if (told)
 			told->key = told_key(t, path);
@@ -140,7 +111,7 @@ static struct told_name *touch_told(struct engine *e, const struct track *t, con
 			HASH_ADD_KEYPTR(hh, e->told, told->key, strlen(told->key), told);
 	}
 	if (told)
-		told->expires_ns = clock_mono_ns() + ENGINE_EXPLAIN_NS;
+		told->expires_ns = e->now_ns + ENGINE_EXPLAIN_NS;
 	return told;
 }
 
@@ -173,89 +144,65 @@ static void expire_told(struct engine *e, uint64_t now_ns)
 
 /* --- pending creations --- */
 
-struct pending_create *engine_find_pending(const struct engine *e, uint32_t dev, uint64_t ino)
+struct recall *engine_find_pending(const struct engine *e, uint32_t dev, uint64_t ino)
 {
-	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct pending_create *p;
+	struct recall *r = recall_find(&e->recalls, dev, ino);
 
-	HASH_FIND(hh, e->pending, &key, sizeof(key), p);
-	return p;
+	return r && r->pending ? r : NULL;
 }
 
-void engine_drop_pending(struct engine *e, struct pending_create *p)
+void engine_drop_pending(struct recall *r)
 {
-	HASH_DEL(e->pending, p);
-	free(p);
+	free(r->pending);
+	r->pending = NULL;
+	r->pending_until_ns = 0;
 }
 
-void engine_keep_pending(struct engine *e, const struct dw_op_record *r)
+/* What was told of the inode number's earlier life says nothing of this one. */
+static void forget_told(struct recall *r)
 {
-	struct pending_create *p = engine_find_pending(e, r->dev, r->ino);
-
-	if (!p) {
-		if (HASH_COUNT(e->pending) >= ENGINE_MAX_PENDING)
-			return; /* the tree will find it and tell it as derived */
-		p = calloc(1, sizeof(*p));
-		if (!p)
-			return;
-		p->key = (struct dw_inode){.ino = r->ino, .dev = r->dev};
-		HASH_ADD(hh, e->pending, key, sizeof(p->key), p);
-	}
-	forget_creation(e, &p->key); /* a new life of the inode number */
-	p->record = *r;
-	p->expires_ns = clock_mono_ns() + PENDING_NS;
+	free(r->created_at);
+	r->created_at = NULL;
+	r->ops = 0;
+	r->origin = (struct tree_cause){0};
 }
+
+void engine_keep_pending(struct engine *e, const struct dw_op_record *record)
+{
+	struct recall *r = recall_make(&e->recalls, record->dev, record->ino);
+
+	if (!r)
+		return; /* the tree will find it and tell it as derived */
+	forget_told(r);
+	if (!r->pending)
+		r->pending = malloc(sizeof(*r->pending));
+	if (!r->pending)
+		return;
+	*r->pending = *record;
+	r->pending_until_ns = e->now_ns + PENDING_NS;
+}
+
+/* --- who marked it --- */
 
 void engine_note_mark(struct engine *e, uint32_t dev, uint64_t ino, const struct tree_cause *cause)
 {
-	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct recent_mark *m;
+	struct recall *r = recall_make(&e->recalls, dev, ino);
 
-	HASH_FIND(hh, e->marks, &key, sizeof(key), m);
-	if (!m) {
-		if (HASH_COUNT(e->marks) >= ENGINE_MAX_PENDING)
-			return;
-		m = calloc(1, sizeof(*m));
-		if (!m)
-			return;
-		m->key = key;
-		HASH_ADD(hh, e->marks, key, sizeof(m->key), m);
-	}
-	m->cause = *cause;
-	m->expires_ns = clock_mono_ns() + ENGINE_EXPLAIN_NS;
+	if (!r)
+		return;
+	r->mark = *cause;
+	r->mark_until_ns = e->now_ns + ENGINE_EXPLAIN_NS;
 }
 
 const struct tree_cause *engine_find_mark(const struct engine *e, uint32_t dev, uint64_t ino)
 {
-	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct recent_mark *m;
+	const struct recall *r = recall_find(&e->recalls, dev, ino);
 
-	HASH_FIND(hh, e->marks, &key, sizeof(key), m);
-	return m ? &m->cause : NULL;
+	return r && r->mark_until_ns ? &r->mark : NULL;
 }
 
 void engine_expire(struct engine *e, uint64_t now_ns)
 {
-	struct pending_create *p, *next_p;
-	struct explained *x, *next_x;
-	struct recent_mark *m, *next_m;
-
-	HASH_ITER (hh, e->pending, p, next_p)
-		if (p->expires_ns <= now_ns)
-			engine_drop_pending(
-				e, p); /* never had a name that lasted: O_TMPFILE, copy-up */
-	HASH_ITER (hh, e->explained, x, next_x) {
-		if (x->expires_ns > now_ns)
-			continue;
-		HASH_DEL(e->explained, x);
-		free(x->created_at);
-		free(x);
-	}
-	HASH_ITER (hh, e->marks, m, next_m) {
-		if (m->expires_ns > now_ns)
-			continue;
-		HASH_DEL(e->marks, m);
-		free(m);
-	}
+	recall_expire(&e->recalls, now_ns); /* a creation that never had a name that lasted */
 	expire_told(e, now_ns);
 }

@@ -16,15 +16,15 @@
 /* --- records --- */
 
 /* A pending creation has got its name. */
-static void emit_creation(struct engine *e, struct track *t, struct pending_create *p, char *path,
+static void emit_creation(struct engine *e, struct track *t, struct recall *p, const char *path,
 			  size_t len)
 {
-	struct queued_op q = {.record = p->record, .path = path, .path_len = len};
+	struct queued_op q = {.record = *p->pending, .path = path, .path_len = len};
 
 	q.record.target = DW_TARGET_LAYER;
 	q.record.flags &= (__u16)~DW_RECORD_WORKDIR;
-	engine_explain_creation(e, &p->key, p->record.op, path);
-	engine_drop_pending(e, p);
+	engine_drop_pending(p);
+	engine_explain_creation(e, &p->key, q.record.op, path);
 	engine_emit_op(e, t, &q);
 }
 
@@ -32,19 +32,19 @@ static void emit_creation(struct engine *e, struct track *t, struct pending_crea
  * Copy-up makes its file in the work directory, and so does creation over a
  * whiteout: only the latter is a creation.
  */
-static bool is_creation(const struct pending_create *p, const struct tree_node_info *info,
+static bool is_creation(const struct recall *p, const struct tree_node_info *info,
 			enum tree_verdict before)
 {
 	/* An inode number used again, for something else. */
-	if (p->record.mode && (p->record.mode ^ info->st.st_mode) & S_IFMT)
+	if (p->pending->mode && (p->pending->mode ^ info->st.st_mode) & S_IFMT)
 		return false;
-	if (!(p->record.flags & DW_RECORD_WORKDIR))
+	if (!(p->pending->flags & DW_RECORD_WORKDIR))
 		return !info->has_lower || before == TREE_DELETED || info->verdict == TREE_ADDED;
 	return info->verdict == TREE_ADDED || before == TREE_DELETED;
 }
 
 /* The tree may know the name already: the first scan ran between record and flush. */
-static void name_pending(struct engine *e, struct track *t, struct pending_create *p)
+static void name_pending(struct engine *e, struct track *t, struct recall *p)
 {
 	auto_strbuf struct strbuf path = STRBUF_INIT;
 	struct tree_node *node = t->c->tree ? tree_find_ino(t->c->tree, p->key.ino) : NULL;
@@ -65,7 +65,7 @@ static void name_leftovers(struct engine *e)
 	for (size_t i = 0; i < e->ops_len; i++) {
 		const struct dw_op_record *r = &e->ops[i].record;
 		struct track *t = engine_track_of_slot(e, r->container);
-		struct pending_create *p;
+		struct recall *p;
 
 		/* Of what is made in the work directory only a change tells what it is. */
 		if (!t || !(r->flags & DW_RECORD_NO_PATH) || r->flags & DW_RECORD_WORKDIR)
@@ -148,7 +148,7 @@ static void handle_op(struct engine *e, struct queued_op *q)
 {
 	const struct dw_op_record *r = &q->record;
 	struct track *t = engine_track_of_slot(e, r->container);
-	struct pending_create *p;
+	struct recall *p;
 
 	if (!t)
 		return;
@@ -164,7 +164,8 @@ static void handle_op(struct engine *e, struct queued_op *q)
 	}
 	p = engine_find_pending(e, r->dev, r->ino);
 	/* Its first write, or its removal, names what was created. */
-	if (p && q->path && r->target == DW_TARGET_LAYER && !(p->record.flags & DW_RECORD_WORKDIR))
+	if (p && q->path && r->target == DW_TARGET_LAYER &&
+	    !(p->pending->flags & DW_RECORD_WORKDIR))
 		emit_creation(e, t, p, q->path, q->path_len);
 	if (is_by_name(r))
 		tell_names(e, t, q);
@@ -192,7 +193,6 @@ static void note_appearance(struct engine *e, struct track *t, const struct tree
 
 void engine_on_tree_change(const struct tree_change *change, void *arg)
 {
-	auto_strbuf struct strbuf path = STRBUF_INIT;
 	struct track *t = arg;
 	struct engine *e = t->engine;
 	struct queued_change *q;
@@ -212,10 +212,11 @@ void engine_on_tree_change(const struct tree_change *change, void *arg)
 	tree_node_info(change->node, &q->info);
 	q->after = change->bits & TREE_CHANGE_VANISHED ? TREE_NONE : q->info.verdict;
 	q->lower_is_dir = q->info.is_whiteout && S_ISDIR(tree_node_lower_mode(change->node));
-	tree_node_path(change->node, &path);
-	q->path_len = path.len;
-	q->path = strbuf_take(&path);
-	q->old_path = change->old_path ? strdup(change->old_path) : NULL;
+	strbuf_reset(&e->scratch);
+	tree_node_path(change->node, &e->scratch);
+	q->path = arena_copy(&e->texts, strbuf_str(&e->scratch), e->scratch.len);
+	q->path_len = q->path ? e->scratch.len : 0;
+	q->old_path = engine_keep_text(e, change->old_path);
 }
 
 /* Created under another name, and found here: renamed in between. */
@@ -226,7 +227,7 @@ static void find_first_name(struct engine *e, struct queued_change *c, uint32_t 
 	if (!first || c->old_path || c->after != TREE_ADDED || !(c->bits & TREE_CHANGE_APPEARED) ||
 	    strcmp(first, c->path) == 0)
 		return;
-	c->old_path = strdup(first);
+	c->old_path = engine_keep_text(e, first);
 	if (c->old_path)
 		c->bits |= TREE_CHANGE_RENAMED;
 }
@@ -235,7 +236,7 @@ static void handle_change(struct engine *e, struct queued_change *c)
 {
 	uint32_t dev = c->track->c->tree ? tree_dev(c->track->c->tree) : 0;
 	uint64_t ino = c->info.st.st_ino;
-	struct pending_create *p;
+	struct recall *p;
 	enum dw_op op;
 
 	if (!c->path || c->is_claimed)
@@ -250,26 +251,16 @@ static void handle_change(struct engine *e, struct queued_change *c)
 		engine_emit_derived(e, c, op);
 }
 
-static void drop_changes(struct engine *e)
+static void drop_queued(struct engine *e)
 {
-	for (size_t i = 0; i < e->changes_len; i++) {
-		free(e->changes[i].path);
-		free(e->changes[i].old_path);
-	}
-	e->changes_len = 0;
-}
-
-static void drop_ops(struct engine *e)
-{
-	for (size_t i = 0; i < e->ops_len; i++) {
-		free(e->ops[i].path);
-		free(e->ops[i].path2);
-	}
-	e->ops_len = 0;
+	e->ops_len = e->changes_len = 0;
+	arena_reset(&e->texts);
 }
 
 void engine_flush_events(struct engine *e)
 {
+	if (!e->ops_len && !e->changes_len)
+		return;
 	note_vanished_dirs(e);
 	for (size_t i = 0; i < e->ops_len; i++)
 		handle_op(e, &e->ops[i]);
@@ -277,13 +268,13 @@ void engine_flush_events(struct engine *e)
 	for (size_t i = 0; i < e->changes_len; i++)
 		handle_change(e, &e->changes[i]);
 	name_leftovers(e);
-	drop_ops(e);
-	drop_changes(e);
+	drop_queued(e);
 }
 
 void engine_drop_queues(struct engine *e)
 {
-	drop_ops(e);
-	drop_changes(e);
+	drop_queued(e);
+	arena_done(&e->texts);
+	strbuf_done(&e->scratch);
 	engine_expire(e, UINT64_MAX);
 }

@@ -11,6 +11,7 @@
  *	engine_relate.c     what the changes of one flush mean for each other
  *	engine_events.c     one record, or one verified change, as an event
  *	engine_explain.c    what records of the last moments explain
+ *	engine_recall.c     the inodes they were of
  *	engine_derive.c     which operation a verified change stands for
  *	engine_counts.c     totals, per-file counts, bursts
  *	engine_execs.c      executions of drifted files
@@ -26,16 +27,20 @@
 #ifndef ENGINE_INTERNAL_H
 #define ENGINE_INTERNAL_H
 
+#include <string.h>
 #include <uthash.h>
 
 #include "agent/engine.h"
+#include "agent/engine_recall.h"
+#include "base/arena.h"
 
-#define ENGINE_MAX_QUEUED      16384		 /* records and changes of one flush */
-#define ENGINE_MAX_SUBSCRIBERS 256		 /* streams and the run command */
-#define ENGINE_MAX_PENDING     65536		 /* creations whose name is not known yet */
-#define ENGINE_MAX_EXECS       4096		 /* executed files remembered per container */
-#define ENGINE_EXPLAIN_NS      (2 * NS_PER_SEC)	 /* a record explains a change this long */
-#define ENGINE_WORK_NS	       (4 * NS_PER_MSEC) /* one step's reading of layers */
+#define ENGINE_MAX_QUEUED      16384		  /* records and changes of one flush */
+#define ENGINE_MAX_SUBSCRIBERS 256		  /* streams and the run command */
+#define ENGINE_MAX_TOLD	       65536		  /* names of the last moments */
+#define ENGINE_MAX_EXECS       4096		  /* executed files remembered per container */
+#define ENGINE_EXPLAIN_NS      (2 * NS_PER_SEC)	  /* a record explains a change this long */
+#define ENGINE_COALESCE_MAX_NS (50 * NS_PER_MSEC) /* a record waits so long at most */
+#define ENGINE_WORK_NS	       (4 * NS_PER_MSEC)  /* one step's reading of layers */
 
 struct track;
 struct engine_state;
@@ -88,45 +93,26 @@ struct track {
 	struct audit_result *audited; /* its result; NULL: none yet */
 };
 
-/* One queued record, with its paths. */
+/* One queued record, with its paths, which belong to the flush: engine.texts. */
 struct queued_op {
 	struct dw_op_record record;
-	char *path;  /* NULL: none */
-	char *path2; /* NULL: none */
+	const char *path;  /* NULL: none */
+	const char *path2; /* NULL: none */
 	size_t path_len, path2_len;
 };
 
-/* One queued change of a tree, copied out of the callback. */
+/* One queued change of a tree, copied out of the callback; its paths belong to the flush. */
 struct queued_change {
 	struct track *track;
 	unsigned bits;
 	enum tree_verdict before, after;
 	bool lower_is_dir; /* of a whiteout: what it hides */
 	struct tree_node_info info;
-	char *path;
+	const char *path;
 	size_t path_len;
-	char *old_path; /* NULL: none */
+	const char *old_path; /* NULL: none */
 	struct tree_cause cause;
 	bool is_claimed; /* told as part of another change */
-};
-
-/* A creation the kernel reported without a name. */
-struct pending_create {
-	struct dw_inode key;
-	struct dw_op_record record;
-	uint64_t expires_ns; /* monotonic */
-	UT_hash_handle hh;
-};
-
-/* Operations the kernel side reported for an inode a moment ago: 1u << op. */
-struct explained {
-	struct dw_inode key;
-	unsigned ops;
-	char *created_at; /* the name a creation was told under; NULL: none was */
-	struct tree_cause
-		origin;	     /* of a record told before the tree had the node; writer 0: none */
-	uint64_t expires_ns; /* monotonic */
-	UT_hash_handle hh;
 };
 
 /* Operations the kernel side reported by name only, before they took effect. */
@@ -135,14 +121,6 @@ struct told_name {
 	unsigned ops;
 	bool is_dir; /* what had the name last */
 	uint64_t expires_ns;
-	UT_hash_handle hh;
-};
-
-/* Who marked an inode dirty last: renames, links and whiteouts mark the inode itself. */
-struct recent_mark {
-	struct dw_inode key;
-	struct tree_cause cause;
-	uint64_t expires_ns; /* monotonic */
 	UT_hash_handle hh;
 };
 
@@ -174,9 +152,13 @@ struct engine {
 	struct registry *registry;
 	struct ledger *ledger;
 	int epoll_fd;
-	bool probe_armed;	 /* probe_fd is in the epoll set */
-	uint64_t flush_at_ns;	 /* monotonic; 0: no records wait */
-	uint64_t mounts_seen_ns; /* monotonic; as of when the registry knows what is mounted */
+	bool probe_armed;	     /* probe_fd is in the epoll set */
+	uint64_t flush_at_ns;	     /* monotonic; 0: no records wait */
+	uint64_t flush_by_ns;	     /* likewise: until then they may go on waiting */
+	uint64_t coalesce_ns;	     /* so long may the next ones: the more come, the longer */
+	uint64_t now_ns;	     /* monotonic, as of engine_look_at_clocks() */
+	uint64_t wall_minus_boot_ns; /* likewise */
+	uint64_t mounts_seen_ns;     /* monotonic; as of when the registry knows what is mounted */
 	uint64_t housekeeping_ns;
 	bool started, ready;
 	bool keeps_pins; /* closing: the kernel side goes on counting */
@@ -190,10 +172,10 @@ struct engine {
 	size_t ops_len;
 	struct queued_change *changes;
 	size_t changes_len;
-	struct pending_create *pending;
-	struct explained *explained;
+	struct arena texts; /* of the two above */
+	struct strbuf scratch;
+	struct recall_table recalls;
 	struct told_name *told;
-	struct recent_mark *marks;
 	struct folded *folded;
 	struct volume_root *volumes;
 
@@ -224,9 +206,19 @@ struct engine {
 /* engine.c */
 void engine_arm_probe(struct engine *e, bool on); /* in or out of the epoll set */
 void engine_emit(struct engine *e, struct event *event);
+static inline bool engine_has_subscriber(const struct engine *e)
+{
+	return e->subscribers_len != 0;
+}
 bool engine_has_raw_subscriber(const struct engine *e);
 
 /* engine_step.c */
+/* .now_ns is good enough for what is of this step, and so is the wall clock. */
+void engine_look_at_clocks(struct engine *e);
+static inline uint64_t engine_wall_of_boot(const struct engine *e, uint64_t boot_ns)
+{
+	return boot_ns ? boot_ns + e->wall_minus_boot_ns : 0;
+}
 /* What happened until now becomes marks. */
 void engine_flush_now(struct engine *e, bool somebody_waits);
 
@@ -269,6 +261,11 @@ void engine_take_shared(struct engine *e); /* what shared marks tell becomes wor
 void engine_on_tree_change(const struct tree_change *change, void *track);
 void engine_flush_events(struct engine *e);
 void engine_drop_queues(struct engine *e);
+/* A copy of @text, or NULL, that lives as long as this flush. */
+static inline const char *engine_keep_text(struct engine *e, const char *text)
+{
+	return text ? arena_copy(&e->texts, text, strlen(text)) : NULL;
+}
 
 /* engine_relate.c */
 void engine_relate_changes(struct engine *e);
@@ -291,8 +288,9 @@ unsigned engine_explained_ops(const struct engine *e, uint32_t dev, uint64_t ino
 void engine_tell_name(struct engine *e, const struct track *t, const char *path, enum dw_op op);
 struct told_name *engine_find_told(const struct engine *e, const struct track *t, const char *path);
 void engine_keep_pending(struct engine *e, const struct dw_op_record *r);
-struct pending_create *engine_find_pending(const struct engine *e, uint32_t dev, uint64_t ino);
-void engine_drop_pending(struct engine *e, struct pending_create *p);
+/* Its .pending is a creation that waits for its name. NULL: none does. */
+struct recall *engine_find_pending(const struct engine *e, uint32_t dev, uint64_t ino);
+void engine_drop_pending(struct recall *p);
 void engine_note_mark(struct engine *e, uint32_t dev, uint64_t ino, const struct tree_cause *cause);
 const struct tree_cause *engine_find_mark(const struct engine *e, uint32_t dev, uint64_t ino);
 void engine_expire(struct engine *e, uint64_t now_ns);

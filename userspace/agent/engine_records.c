@@ -76,7 +76,7 @@ static bool mark_track(struct track *t, const struct mark *m)
 	    !tree_find_ino(t->c->tree, m->ino))
 		return false;
 	tree_mark(t->c->tree, m->ino, &m->cause, m->again_ms);
-	t->work_due_ns = clock_mono_ns();
+	t->work_due_ns = t->engine->now_ns;
 	return true;
 }
 
@@ -102,7 +102,7 @@ static void on_dirty(struct engine *e, const struct dw_dirty_record *r)
 	/* The record names who made it dirty; later ones only marked it again. */
 	if (r->writer > 1)
 		kernel_id = r->writer;
-	m.cause.wall_ns = clock_wall_of_boot(r->boot_ns);
+	m.cause.wall_ns = engine_wall_of_boot(e, r->boot_ns);
 	if (r->writer) /* else a kernel thread, writing pages back */
 		m.cause.writer = engine_writer(e, kernel_id, r->tgid, r->uid, r->comm, r->cgroup_id,
 					       r->flags & DW_RECORD_RUNTIME);
@@ -137,9 +137,9 @@ void engine_sweep_dirty(struct engine *e, bool now)
 
 /* --- operations --- */
 
-static char *copy_path(const char *path, size_t len)
+static const char *copy_path(struct engine *e, const char *path, size_t len)
 {
-	return len ? strndup(path, len) : NULL;
+	return len ? arena_copy(&e->texts, path, len) : NULL;
 }
 
 static void on_op(struct engine *e, const struct probe_record *r)
@@ -151,12 +151,14 @@ static void on_op(struct engine *e, const struct probe_record *r)
 	if (e->ops_len == ENGINE_MAX_QUEUED)
 		engine_flush_events(e);
 	q = &e->ops[e->ops_len++];
-	*q = (struct queued_op){.record = *r->op};
+	q->record = *r->op;
+	q->path = q->path2 = NULL;
+	q->path_len = q->path2_len = 0;
 	if (r->op->flags & DW_RECORD_NO_PATH)
 		return;
-	q->path = copy_path(r->path, r->path_len);
+	q->path = copy_path(e, r->path, r->path_len);
 	q->path_len = q->path ? r->path_len : 0;
-	q->path2 = copy_path(r->path2, r->path2_len);
+	q->path2 = copy_path(e, r->path2, r->path2_len);
 	q->path2_len = q->path2 ? r->path2_len : 0;
 }
 
@@ -191,6 +193,6 @@ int engine_drain(struct engine *e)
 	int n = probe_drain(e->probe, DRAIN_BATCH, on_record, e);
 
 	if (n == DRAIN_BATCH)
-		e->flush_at_ns = clock_mono_ns(); /* more wait: go on in the next step */
+		e->flush_at_ns = e->flush_by_ns = e->now_ns; /* more wait: in the next step */
 	return n;
 }

@@ -38,10 +38,7 @@ static bool is_new_whiteout(const struct queued_change *c)
 
 static void set_origin(struct queued_change *c, unsigned bit, const char *old_path)
 {
-	char *copy = old_path ? strdup(old_path) : NULL;
-
-	free(c->old_path);
-	c->old_path = copy;
+	c->old_path = old_path;
 	c->bits &= ~(unsigned)(TREE_CHANGE_RENAMED | TREE_CHANGE_LINKED);
 	c->bits |= bit;
 }
@@ -50,10 +47,10 @@ static void set_origin(struct queued_change *c, unsigned bit, const char *old_pa
 static void relate_copied_up(struct engine *e, size_t i, uint32_t dev)
 {
 	struct queued_change *c = &e->changes[i];
-	struct pending_create *p = engine_find_pending(e, dev, c->info.st.st_ino);
+	struct recall *p = engine_find_pending(e, dev, c->info.st.st_ino);
 	struct nearby n = nearby(e, i);
 
-	if (!p || !(p->record.flags & DW_RECORD_WORKDIR))
+	if (!p || !(p->pending->flags & DW_RECORD_WORKDIR))
 		return;
 	if (c->info.st.st_nlink > 1 && !S_ISDIR(c->info.st.st_mode))
 		set_origin(c, TREE_CHANGE_LINKED, NULL);

@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 
+#define BUSY_RECORDS 64 /* of a flush: more of the same is on its way */
+
 static int next_due(struct ledger_container *c, void *arg)
 {
 	const struct track *t = c->engine_data;
@@ -41,29 +43,64 @@ int engine_timeout_ms(const struct engine *e)
 	return (int)ms;
 }
 
+void engine_look_at_clocks(struct engine *e)
+{
+	e->now_ns = clock_mono_ns();
+	e->wall_minus_boot_ns = clock_wall_ns() - clock_boot_ns();
+}
+
 static void note_readable(struct engine *e)
 {
 	struct epoll_event events[4];
-	uint64_t now = clock_mono_ns();
-	int n = epoll_wait(e->epoll_fd, events, 4, 0);
+	int n;
 
+	engine_look_at_clocks(e);
+	n = epoll_wait(e->epoll_fd, events, 4, 0);
 	for (int i = 0; i < n; i++) {
 		if (e->probe && events[i].data.fd == probe_fd(e->probe)) {
 			engine_arm_probe(e, false);
-			e->flush_at_ns = clock_mono_ns() + e->options.coalesce_ns;
+			e->flush_at_ns = e->now_ns + e->options.coalesce_ns;
+			e->flush_by_ns = e->now_ns + e->coalesce_ns;
 		} else if (e->registry && events[i].data.fd == registry_fd(e->registry)) {
 			registry_process(e->registry);
 		}
 	}
 	if (n >= 0 && e->registry)
-		e->mounts_seen_ns = now;
+		e->mounts_seen_ns = e->now_ns;
+}
+
+/*
+ * While many records come, a flush is for more of them: what came and went meanwhile is
+ * looked at once. Whoever waits for one event does not notice: it finds nobody ahead of it.
+ */
+static void adapt_coalescing(struct engine *e, int drained)
+{
+	const uint64_t least = e->options.coalesce_ns;
+	uint64_t longer = 2 * e->coalesce_ns;
+
+	if (longer > ENGINE_COALESCE_MAX_NS)
+		longer = ENGINE_COALESCE_MAX_NS;
+	e->coalesce_ns = drained < BUSY_RECORDS || longer < least ? least : longer;
+}
+
+/* Are there records that have waited long enough, or is their room running out? */
+static bool is_flush_due(struct engine *e)
+{
+	if (!e->flush_at_ns || e->now_ns < e->flush_at_ns)
+		return false;
+	if (e->now_ns >= e->flush_by_ns || !e->probe || probe_is_filling(e->probe))
+		return true;
+	e->flush_at_ns = e->now_ns + e->options.coalesce_ns;
+	if (e->flush_at_ns > e->flush_by_ns)
+		e->flush_at_ns = e->flush_by_ns;
+	return false;
 }
 
 void engine_flush_now(struct engine *e, bool somebody_waits)
 {
 	e->flush_at_ns = 0;
 	if (e->probe) {
-		engine_drain(e);
+		adapt_coalescing(e, engine_drain(e));
 		engine_sweep_dirty(e, somebody_waits);
 	}
 	/* An unmount that came before removals must be known before they are believed. */
@@ -124,19 +161,16 @@ static void check_ready(struct engine *e)
 
 int engine_step(struct engine *e)
 {
-	uint64_t now;
-
 	note_readable(e);
-	now = clock_mono_ns();
 	if (e->registry && registry_timeout_ms(e->registry) == 0)
 		registry_tick(e->registry);
-	if (e->flush_at_ns && now >= e->flush_at_ns)
+	if (is_flush_due(e))
 		engine_flush_now(e, false);
 	engine_work_on_trees(e, ENGINE_WORK_NS);
 	engine_flush_events(e);
 	engine_audit_step(e);
-	if (now >= e->housekeeping_ns)
-		engine_housekeeping(e, now);
+	if (e->now_ns >= e->housekeeping_ns)
+		engine_housekeeping(e, e->now_ns);
 	check_ready(e);
 	return 0;
 }

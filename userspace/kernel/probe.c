@@ -29,7 +29,7 @@ static void set_defaults(struct probe_options *o)
 	o->max_containers = (o->max_containers ?: 1024) + 1; /* the last is the self-test's */
 	o->max_watched = (unsigned)power_of_two(o->max_watched ?: 262144);
 	o->max_files = o->max_files ?: 65536;
-	o->ring_bytes = power_of_two(o->ring_bytes ?: 1u << 20);
+	o->ring_bytes = power_of_two(o->ring_bytes ?: 2u << 20);
 	o->dirty_ring_bytes = power_of_two(o->dirty_ring_bytes ?: 2u << 20);
 }
 
@@ -328,6 +328,14 @@ bool probe_sees(const struct probe *p, enum probe_sight sight)
 int probe_fd(const struct probe *p)
 {
 	return p->rings_fd;
+}
+
+bool probe_is_filling(const struct probe *p)
+{
+	for (int i = 0; i < RING_MAX; i++)
+		if (ring_is_filling(&p->rings[i]))
+			return true;
+	return false;
 }
 
 int probe_drain(struct probe *p, int max, probe_record_fn fn, void *arg)

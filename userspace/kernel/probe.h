@@ -68,7 +68,7 @@ struct probe_options {
 	unsigned max_containers; /* 0: 1024 */
 	unsigned max_watched;	 /* inodes; 0: 262144; rounded up to a power of two */
 	unsigned max_files;	 /* per-file aggregates in the kernel; 0: 65536 */
-	size_t ring_bytes;	 /* of "events"; 0: 1 MiB; rounded up to a power of two */
+	size_t ring_bytes;	 /* of "events"; 0: 2 MiB; rounded up to a power of two */
 	size_t dirty_ring_bytes; /* 0: 2 MiB */
 };
 
@@ -162,6 +162,8 @@ int probe_fd(const struct probe *p);
  * dropped. Returns how many were handed out.
  */
 int probe_drain(struct probe *p, int max, probe_record_fn fn, void *arg);
+/* Is so much of the room for records used that they should be handed out soon? */
+bool probe_is_filling(const struct probe *p);
 
 /* The decoder on its own, for tests and fuzzing. 0, -EBADMSG or -EPROTO. */
 int probe_decode(const void *data, size_t size, struct probe_record *ret);

@@ -213,6 +213,7 @@ int ring_open(int fd, size_t size, int epoll_fd, struct ring *ret);
 void ring_close(struct ring *r);
 /* All records, the oldest first. 0, what @fn returned, or -errno. */
 int ring_consume(struct ring *r, ring_fn fn, void *arg);
+bool ring_is_filling(const struct ring *r); /* more than an eighth waits to be read */
 
 /* probe_watch.c: p->dirty must be mapped before. */
 int watch_init(struct probe *p);

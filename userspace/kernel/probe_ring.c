@@ -61,6 +61,11 @@ void ring_close(struct ring *r)
 	*r = (struct ring){.fd = -1};
 }
 
+bool ring_is_filling(const struct ring *r)
+{
+	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) - *r->consumer > r->size / 8;
+}
+
 /* All that was put there by now; the data follow the two pages with the positions. */
 static int open_window(const struct ring *r, struct window *ret)
 {

@@ -42,6 +42,7 @@ struct writers {
 	struct entry *numbers;
 	struct entry *images;
 	struct kernel_alias *aliases;
+	struct kernel_alias *last_alias; /* asked for: records of one task come in a row */
 	uint64_t next_number;
 	uint64_t dropped;
 	size_t max;
@@ -70,6 +71,8 @@ static void entry_drop(struct writers *w, struct entry *e)
 
 static void alias_drop(struct writers *w, struct kernel_alias *a)
 {
+	if (w->last_alias == a)
+		w->last_alias = NULL;
 	HASH_DEL(w->aliases, a);
 	free(a);
 }
@@ -161,11 +164,15 @@ uint64_t writers_add(struct writers *w, uint64_t kernel_id, const struct writer 
 	return e->number;
 }
 
-uint64_t writers_by_kernel_id(const struct writers *w, uint64_t kernel_id)
+uint64_t writers_by_kernel_id(struct writers *w, uint64_t kernel_id)
 {
-	struct kernel_alias *a;
+	struct kernel_alias *a = w->last_alias;
 
+	if (a && a->kernel_id == kernel_id)
+		return a->number;
 	HASH_FIND(hh, w->aliases, &kernel_id, sizeof(kernel_id), a);
+	if (a)
+		w->last_alias = a;
 	return a ? a->number : 0;
 }
 

@@ -40,7 +40,7 @@ struct writers *writers_free(struct writers *w);
 uint64_t writers_add(struct writers *w, uint64_t kernel_id, const struct writer *process);
 
 /* The ledger's number of a kernel number, 0 when not known. */
-uint64_t writers_by_kernel_id(const struct writers *w, uint64_t kernel_id);
+uint64_t writers_by_kernel_id(struct writers *w, uint64_t kernel_id);
 
 /* NULL for 0 and for numbers no longer known. Valid until the next call. */
 const struct writer *writers_get(const struct writers *w, uint64_t number);
