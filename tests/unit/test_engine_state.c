@@ -43,6 +43,27 @@ static void attribution_survives_the_agent(void **state)
 	engine_close(e, false);
 }
 
+static void drift_older_than_the_agent_has_the_times_of_the_layer(void **state)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+	struct engine_world *w = *state;
+	struct ledger_container *c;
+	struct tree_node_info info;
+	struct engine *e;
+	struct stat st;
+	uint64_t made;
+
+	strbuf_addf(&path, "%s/dropped", w->upper);
+	assert_int_equal(lstat(strbuf_str(&path), &st), 0);
+	made = (uint64_t)st.st_ctim.tv_sec * 1000000000ull + (uint64_t)st.st_ctim.tv_nsec;
+	e = world_start(w, &c);
+	tree_node_info(world_node(c, "/dropped"), &info);
+	assert_int_equal(info.first_wall_ns, made);
+	assert_int_equal(info.last_wall_ns, made);
+	assert_int_equal(c->last_drift_wall_ns, made);
+	engine_close(e, false);
+}
+
 static void attribution_of_another_file_of_that_name_is_not_taken(void **state)
 {
 	struct engine_world *w = *state;
@@ -181,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_WORLD(attribution_survives_the_agent),
+		IN_WORLD(drift_older_than_the_agent_has_the_times_of_the_layer),
 		IN_WORLD(attribution_of_another_file_of_that_name_is_not_taken),
 		IN_WORLD(a_ledger_of_another_version_is_set_aside),
 		IN_WORLD(a_damaged_line_makes_the_whole_ledger_be_set_aside),
