@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "ledger/audit.h"
-#include "ledger/tree_internal.h"
+#include "ledger/audit_internal.h"
 
 #define CONFIRM_NS (40 * NS_PER_MSEC)
 
@@ -238,6 +238,74 @@ static void a_line_too_much_of_a_directory_is_found(void **state)
 	start(tw);
 	set_lines(tw, "/img/quiet", 2);
 	assert_found(tw, "/img/quiet", TREE_MODIFIED, TREE_NONE);
+}
+
+/* One of the totals is @by too much: one mismatch, and afterwards none. */
+static void assert_total_found(struct tree_world *tw, uint64_t *total, uint64_t by)
+{
+	struct audit_result r;
+
+	*total += by;
+	r = audited(tw);
+	assert_int_equal(r.mismatches, 1);
+	assert_int_equal(r.wrong_totals, 1);
+	assert_int_equal(r.listed_len, 0);
+	audit_result_done(&r);
+	r = audited(tw);
+	assert_int_equal(r.mismatches, 0);
+	audit_result_done(&r);
+}
+
+static void a_wrong_total_is_a_mismatch(void **state)
+{
+	struct tree_world *tw = *state;
+	struct tree_counts *totals;
+	struct audit_result r;
+
+	put_dir(world_path(&tw->w, "l0/img/quiet"));
+	put_dir(upper(tw, "img/quiet")); /* touched */
+	put_file(upper(tw, "img/same"), "more than one name");
+	assert_int_equal(link(upper(tw, "img/same"), upper(tw, "img/again")), 0);
+	start(tw);
+	r = audited(tw);
+	assert_int_equal(r.mismatches, 0);
+	audit_result_done(&r);
+	totals = &tw->tree->totals;
+	assert_total_found(tw, &totals->added, 1);
+	assert_total_found(tw, &totals->modified, (uint64_t)-1);
+	assert_total_found(tw, &totals->deleted, 1);
+	assert_total_found(tw, &totals->bytes, 4096);
+	assert_total_found(tw, &totals->executables, 1);
+	assert_total_found(tw, &totals->touched, (uint64_t)-1);
+	assert_total_found(tw, &totals->tampered, 2);
+	assert_total_found(tw, &totals->not_compared, 1);
+	assert_total_found(tw, &totals->nodes, 1);
+}
+
+/* What is counted while the sum is made makes it no sum of one moment. */
+static void totals_of_a_tree_at_work_are_left_alone(void **state)
+{
+	struct tree_world *tw = *state;
+	struct audit_result result;
+	struct audit *a;
+	char name[16];
+	int i;
+
+	for (i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "dir%d", i);
+		put_dir(upper(tw, name));
+	}
+	start(tw);
+	a = begin(tw);
+	while (!a->sum.nodes) /* no time for more than the root and some others */
+		audit_step(a, a->state == AUDIT_SWEEPING ? 1000 : NS_PER_MSEC, true);
+	assert_int_equal(a->state, AUDIT_SWEEPING);
+	put_file(upper(tw, "late"), "late");
+	notice(tw);
+	settle(tw);
+	finish(tw, a, &result);
+	assert_int_equal(result.mismatches, 0);
+	audit_result_done(&result);
 }
 
 /* The image copied into the container's directory: there, what is equal is no copy-up. */
@@ -503,6 +571,8 @@ int main(void)
 		T(an_image_changed_beneath_the_container_is_found),
 		T(a_missing_line_of_a_directory_is_found),
 		T(a_line_too_much_of_a_directory_is_found),
+		T(a_wrong_total_is_a_mismatch),
+		T(totals_of_a_tree_at_work_are_left_alone),
 		T(a_copied_image_is_audited_too),
 		T(a_lost_watch_is_renewed),
 		T(what_an_event_tells_later_is_no_mismatch),

@@ -35,6 +35,9 @@ static void log_mismatches(const struct track *t, const struct audit_result *r)
 			    container_label(t->c->meta), strbuf_str(&path), line_name(m->ledger),
 			    line_name(m->layer));
 	}
+	if (r->wrong_totals)
+		log_warning("%s: %u of the ledger's totals were not the sum of its entries",
+			    container_label(t->c->meta), r->wrong_totals);
 	if (r->mismatches > LOGGED)
 		log_warning("%s: %llu entries were wrong in all", container_label(t->c->meta),
 			    (unsigned long long)r->mismatches);

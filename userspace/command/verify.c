@@ -146,6 +146,8 @@ static void print_container(const json_t *container, struct strbuf *out)
 	if (number(container, "mismatches"))
 		strbuf_addf(out, " in %lld", number(container, "mismatches"));
 	strbuf_addf(out, " of %lld lines", number(container, "lines"));
+	if (number(container, "wrong_totals"))
+		strbuf_addf(out, ", %lld totals wrong", number(container, "wrong_totals"));
 	if (number(container, "unsettled"))
 		strbuf_addf(out, ", %lld never at rest", number(container, "unsettled"));
 	if (number(container, "unlisted"))

@@ -5,7 +5,8 @@
  * A thread of its own reads the layer with other code than the tree's (layer/scan.h,
  * layer/look.h). Here its lines are compared with the tree's in slices of time. What
  * differs is a suspect: it is looked at again until both agree, and it is a mismatch only
- * when the layer did not change for CONFIRM_NS while the tree had nothing pending there.
+ * when the layer did not change for CONFIRM_NS while the tree had nothing pending there. The totals
+ * are compared with a walk over the tree, if that rests as long as the walk takes.
  * What was found wrong is read again by the tree.
  */
 #ifndef LEDGER_AUDIT_H
@@ -41,6 +42,7 @@ struct audit_result {
 	uint64_t unlisted;   /* of these, past max_files: not compared */
 	uint64_t unsettled;  /* entries that never rested long enough to be compared */
 	uint64_t mismatches; /* persistent differences, read again since */
+	unsigned wrong_totals; /* of these: numbers of changes, bytes and the like, put right */
 	struct audit_mismatch *listed;
 	size_t listed_len; /* at most AUDIT_LISTED */
 	uint64_t began_wall_ns, ended_wall_ns;

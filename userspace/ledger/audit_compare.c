@@ -150,6 +150,7 @@ static void check_implied(struct audit *a, const char *path, struct tree_node *n
 
 	if (!tree_recount_dir(a->tree, n) && n->parent && shown_verdict(n) != before)
 		audit_list_mismatch(&a->result, path, before, shown_verdict(n));
+	audit_totals_add_dir(a, n);
 }
 
 static int suspect_name(struct audit *a, const char *dir, const char *name)
@@ -169,6 +170,7 @@ static int sweep_node(struct audit *a, const char *dir, struct tree_node *n)
 {
 	int err = 0;
 
+	audit_totals_add(a, n);
 	if (n->verdict != TREE_NONE && !was_seen(a, n))
 		err = suspect_name(a, dir, n->name);
 	return !err && n->dir ? push_dir(a, n) : err;
@@ -192,6 +194,7 @@ static int sweep_dir(struct audit *a, const char *path, const struct tree_node *
 
 int audit_sweep_begin(struct audit *a)
 {
+	audit_totals_begin(a);
 	return push_path(a, "", false);
 }
 
@@ -210,5 +213,8 @@ int audit_sweep_step(struct audit *a, uint64_t until_ns)
 		else if (n && n->dir)
 			err = sweep_dir(a, path, n);
 	}
-	return err ? err : !a->dirs_len;
+	if (err || a->dirs_len)
+		return err;
+	audit_totals_end(a);
+	return 1;
 }

@@ -5,6 +5,7 @@
  *	audit.c			its states, its result
  *	audit_compare.c		lines of the layer against nodes, and nodes against lines
  *	audit_suspect.c		what differed, until it is known why
+ *	audit_totals.c		the grand totals
  *	audit_reader.c		the thread
  */
 #ifndef LEDGER_AUDIT_INTERNAL_H
@@ -45,6 +46,8 @@ struct audit {
 	char *block; /* of lines, from .at on */
 	size_t block_len, at;
 
+	struct tree_counts sum; /* of what was swept, the tree having counted so often: */
+	uint64_t counted_at;
 	struct swept_dir *dirs; /* to be swept: a stack */
 	size_t dirs_len, dirs_size;
 
@@ -64,6 +67,12 @@ enum tree_verdict audit_ledger_verdict(const struct audit *a, const char *path,
 int audit_compare_step(struct audit *a, uint64_t until_ns); /* 0, 1: over, -errno */
 int audit_sweep_begin(struct audit *a);			    /* 0 or -ENOMEM */
 int audit_sweep_step(struct audit *a, uint64_t until_ns);   /* 0, 1: over, -ENOMEM */
+
+/* --- audit_totals.c: around the sweep, which tells of each node and of each directory left */
+void audit_totals_begin(struct audit *a);
+void audit_totals_add(struct audit *a, const struct tree_node *n);
+void audit_totals_add_dir(struct audit *a, const struct tree_node *n);
+void audit_totals_end(struct audit *a); /* what is wrong is a mismatch, and put right */
 
 /* --- audit_suspect.c */
 int audit_suspect_add(struct audit *a, const char *path, size_t len); /* 0 or -ENOMEM */

@@ -123,6 +123,7 @@ struct tree_counted tree_count_out(struct tree *t, struct tree_node *n)
 	if (!before.is_counted)
 		return before;
 	tally(t, n, (uint64_t)-1);
+	t->counted++;
 	if (n->flags & NODE_BYTES)
 		t->totals.bytes -= n->st.size;
 	n->flags &= (uint16_t)~NODE_COUNTED;
@@ -136,6 +137,7 @@ static uint32_t put_in(struct tree *t, struct tree_node *n, struct tree_counted 
 		return 0;
 	n->flags |= NODE_COUNTED;
 	tally(t, n, 1);
+	t->counted++;
 	put_bytes_in(t, n);
 	return (uint32_t)is_shown(n) - (uint32_t)before.is_shown;
 }

@@ -191,7 +191,7 @@ struct tree {
 	bool events_complete, user_xattr;
 	uint64_t image_ns; /* wall clock; what is older is the image's. 0: there are lowers */
 	const uint64_t *mounts_seen_ns;
-	bool is_whole;	   /* the upper directory holds the image's files too */
+	bool is_whole; /* the upper directory holds the image's files too */
 	bool is_mounted, is_gone, is_scanned;
 	bool has_unwatched; /* something essential: as of the last scan, whatever comes in */
 	bool watch_failed;  /* for something essential, since the last rescan began */
@@ -226,6 +226,7 @@ struct tree {
 	uint64_t scanned_wall_ns, last_change_wall_ns;
 	uint64_t dir_reads, lstats, rescans, stales;
 	struct tree_counts totals; /* kept by tree_count.c */
+	uint64_t counted;	   /* how often something was counted anew */
 };
 
 #endif /* LEDGER_TREE_TYPES_H */

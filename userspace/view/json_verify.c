@@ -66,6 +66,7 @@ static json_t *view_one(const struct ledger_container *c, const struct audit_res
 	err |= view_set_u64(object, "unlisted", r->unlisted);
 	err |= view_set_u64(object, "unsettled", r->unsettled);
 	err |= view_set_u64(object, "mismatches", r->mismatches);
+	err |= view_set_u64(object, "wrong_totals", r->wrong_totals);
 	err |= view_set_new(object, "listed", list);
 	err |= view_set_time(object, "began", r->began_wall_ns);
 	err |= view_set_time(object, "ended", r->ended_wall_ns);
