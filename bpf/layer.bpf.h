@@ -104,12 +104,20 @@ static __always_inline bool is_known_dev(const struct dw_control *c, __u32 dev)
 	return c->dev_count > DW_MAX_DEVS;
 }
 
+/* User space clears the roots of what was removed, but later: the number may be used again. */
+static __always_inline bool is_root(const struct dw_root *root, __u32 gen)
+{
+	return root && (!root->generation || (__u32)root->generation == gen);
+}
+
 static __always_inline struct dw_root *root_at(struct inode *inode, __u32 dev)
 {
 	struct dw_inode key = {.dev = dev};
+	struct dw_root *root;
 
 	key.ino = BPF_CORE_READ(inode, i_ino);
-	return bpf_map_lookup_elem(&roots, &key);
+	root = bpf_map_lookup_elem(&roots, &key);
+	return root && is_root(root, BPF_CORE_READ(inode, i_generation)) ? root : NULL;
 }
 
 /*
@@ -188,7 +196,7 @@ static __always_inline __u64 root_above_file(const struct dw_slot *slot, __u64 f
 	struct dw_inode key = {.ino = slot->ino, .dev = slot->dev};
 	struct dentry *dentry = (void *)file, *parent;
 
-	if (bpf_map_lookup_elem(&roots, &key))
+	if (is_root(bpf_map_lookup_elem(&roots, &key), slot->gen))
 		return file;
 	parent = BPF_CORE_READ(dentry, d_parent);
 	return parent == dentry ? 0 : root_above_dir((__u64)parent, slot->dev);

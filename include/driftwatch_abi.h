@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define DW_ABI_VERSION 5
+#define DW_ABI_VERSION 6
 
 #define DW_COMM_LEN 16	 /* TASK_COMM_LEN, NUL included */
 #define DW_PATH_MAX 1024 /* bytes of one path in a record, NUL included */
@@ -210,8 +210,12 @@ enum dw_root_kind {
 struct dw_root {
 	dw_container_t container; /* 0 for a volume */
 	__u32 kind;		  /* enum dw_root_kind */
+	__u64 generation;	  /* DW_HAS_GENERATION and the inode's; 0: unknown */
 };
-_Static_assert(sizeof(struct dw_root) == 8, "dw_root is ABI");
+_Static_assert(sizeof(struct dw_root) == 16, "dw_root is ABI");
+
+/* Tells an inode from an earlier one of its number: what was removed is nobody's root. */
+#define DW_HAS_GENERATION (1ull << 32)
 
 /* Per file: map "files", keyed by inode and generation; cumulative until drained. */
 struct dw_file_key {

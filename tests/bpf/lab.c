@@ -132,11 +132,15 @@ void lab_register(const struct lab *lab)
 	struct probe *p = lab->probe;
 
 	assert_int_equal(probe_set_overlay(p, lab->overlay_dev, LAB_CONTAINER), 0);
-	assert_int_equal(probe_set_root(p, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER,
-					DW_ROOT_UPPER),
+	assert_int_equal(probe_set_root(p,
+					&(struct dw_inode){.ino = lab_ino(lab->upper),
+							   .dev = lab_dev(lab->upper)},
+					0, LAB_CONTAINER, DW_ROOT_UPPER),
 			 0);
 	assert_int_equal(
-		probe_set_root(p, lab_dev(work), lab_ino(work), LAB_CONTAINER, DW_ROOT_WORK), 0);
+		probe_set_root(p, &(struct dw_inode){.ino = lab_ino(work), .dev = lab_dev(work)}, 0,
+			       LAB_CONTAINER, DW_ROOT_WORK),
+		0);
 }
 
 void lab_reopen(struct lab *lab, const struct probe_options *options)

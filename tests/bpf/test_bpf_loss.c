@@ -294,7 +294,10 @@ static void many_file_systems_hide_no_layer(void **state)
 	probe_close(lab->probe, false);
 	assert_int_equal(probe_open(&options, NULL, &lab->probe), 0);
 	for (dev = 1; dev <= DW_MAX_DEVS + 4; dev++)
-		assert_int_equal(probe_set_root(lab->probe, 4000 + dev, 2, 0, DW_ROOT_VOLUME), 0);
+		assert_int_equal(probe_set_root(lab->probe,
+						&(struct dw_inode){.ino = 2, .dev = 4000 + dev}, 0,
+						0, DW_ROOT_VOLUME),
+				 0);
 	lab_register(lab);
 	lab_mark(lab);
 	fd = open(lab_path(lab, "file"), O_CREAT | O_WRONLY, 0644);

@@ -33,8 +33,10 @@ static void write_some(const struct lab *lab, int n)
 static void register_again(struct lab *lab)
 {
 	assert_int_equal(probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER), 0);
-	assert_int_equal(probe_set_root(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper),
-					LAB_CONTAINER, DW_ROOT_UPPER),
+	assert_int_equal(probe_set_root(lab->probe,
+					&(struct dw_inode){.ino = lab_ino(lab->upper),
+							   .dev = lab_dev(lab->upper)},
+					0, LAB_CONTAINER, DW_ROOT_UPPER),
 			 0);
 }
 

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 /* Of this process: others may run the same test. */
 static char cgroup_name[32], nested_name[48];
 
@@ -158,7 +160,10 @@ static void a_volume_belongs_to_whom_writes(void **state)
 	snprintf(path, sizeof(path), "%s/volume", lab->dir);
 	assert_int_equal(mkdir(path, 0755), 0);
 	assert_int_equal(
-		probe_set_root(lab->probe, lab_dev(path), lab_ino(path), 0, DW_ROOT_VOLUME), 0);
+		probe_set_root(lab->probe,
+			       &(struct dw_inode){.ino = lab_ino(path), .dev = lab_dev(path)}, 0, 0,
+			       DW_ROOT_VOLUME),
+		0);
 	write_in_volume(lab); /* the host's */
 	expect_target(lab, DW_TARGET_VOLUME, 0, 0);
 	in_cgroup(cgroup_name, write_in_volume, lab);
@@ -182,7 +187,10 @@ static void a_single_file_can_be_a_volume(void **state)
 	snprintf(path, sizeof(path), "%s/hosts", lab->dir);
 	write_to(path, 1);
 	assert_int_equal(
-		probe_set_root(lab->probe, lab_dev(path), lab_ino(path), 0, DW_ROOT_VOLUME), 0);
+		probe_set_root(lab->probe,
+			       &(struct dw_inode){.ino = lab_ino(path), .dev = lab_dev(path)}, 0, 0,
+			       DW_ROOT_VOLUME),
+		0);
 	in_cgroup(cgroup_name, write_single_file, lab);
 	expect_target(lab, DW_TARGET_VOLUME, 1, 15);
 }
@@ -266,8 +274,10 @@ static void an_unknown_container_is_sighted_and_adopted(void **state)
 	pid_t pid;
 	int status;
 
-	probe_clear_overlay(lab->probe, lab->overlay_dev);
-	probe_clear_root(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper));
+	probe_clear_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER);
+	probe_clear_root(lab->probe,
+			 &(struct dw_inode){.ino = lab_ino(lab->upper), .dev = lab_dev(lab->upper)},
+			 LAB_CONTAINER);
 	pid = fork();
 	if (!pid) {
 		write_as_stranger(lab);
@@ -279,8 +289,10 @@ static void an_unknown_container_is_sighted_and_adopted(void **state)
 		;
 	assert_int_equal(f.sights, 1);
 
-	assert_int_equal(probe_set_root(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper),
-					LAB_CONTAINER, DW_ROOT_UPPER),
+	assert_int_equal(probe_set_root(lab->probe,
+					&(struct dw_inode){.ino = lab_ino(lab->upper),
+							   .dev = lab_dev(lab->upper)},
+					0, LAB_CONTAINER, DW_ROOT_UPPER),
 			 0);
 	assert_int_equal(probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER), 0);
 	if (tier_under_test != PROBE_TIER_FS) {
@@ -300,6 +312,40 @@ static void a_reused_number_of_a_super_block_misleads_nobody(void **state)
 	assert_int_equal(probe_set_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER + 1), 0);
 	write_to(lab_path(lab, "mine"), 17);
 	lab_expect(lab, 1, 17);
+}
+
+/* A removed container's file, whose number one of the layer has by now. */
+static void a_reused_number_of_a_root_misleads_nobody(void **state)
+{
+	struct lab *lab = *state;
+	struct dw_inode file, upper = {.ino = lab_ino(lab->upper), .dev = lab_dev(lab->upper)};
+	uint64_t generation;
+	char path[160];
+	int fd;
+
+	write_to(lab_path(lab, "reused"), 1);
+	snprintf(path, sizeof(path), "%s/reused", lab->upper);
+	file = (struct dw_inode){.ino = lab_ino(path), .dev = lab_dev(path)};
+	fd = open(path, O_PATH);
+	generation = file_generation(fd);
+	close(fd);
+	if (!generation)
+		skip();
+	assert_int_equal(probe_set_root(lab->probe, &file, generation ^ 1, 0, DW_ROOT_VOLUME), 0);
+	write_to(lab_path(lab, "reused"), 17);
+	lab_expect(lab, 2, 18);
+
+	/* That container is told to be gone when another has the number of its upper root. */
+	assert_int_equal(probe_clear_root(lab->probe, &upper, LAB_CONTAINER + 1), 0);
+	assert_int_equal(probe_clear_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER + 1), 0);
+	write_to(lab_path(lab, "reused"), 5);
+	lab_expect(lab, 3, 23);
+
+	if (tier_under_test != PROBE_TIER_FS)
+		return; /* they judge by the overlay */
+	assert_int_equal(probe_set_root(lab->probe, &file, generation, 0, DW_ROOT_VOLUME), 0);
+	write_to(lab_path(lab, "reused"), 7);
+	lab_expect(lab, 3, 23);
 }
 
 /* --- bounds --- */
@@ -411,6 +457,7 @@ int main(void)
 		TEST(a_file_follows_where_it_is_moved),
 		TEST(an_unknown_container_is_sighted_and_adopted),
 		TEST(a_reused_number_of_a_super_block_misleads_nobody),
+		TEST(a_reused_number_of_a_root_misleads_nobody),
 		TEST(a_full_table_of_files_keeps_the_totals),
 		TEST(a_full_ring_is_counted),
 		TEST(totals_of_all_are_those_of_each),

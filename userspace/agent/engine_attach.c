@@ -8,10 +8,12 @@
  */
 #include "agent/engine_internal.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
 
 static void set_overlay(struct engine *e, struct track *t, uint32_t dev)
@@ -19,7 +21,7 @@ static void set_overlay(struct engine *e, struct track *t, uint32_t dev)
 	if (!e->probe || !t->c->slot || t->overlay_dev == dev)
 		return;
 	if (t->overlay_dev)
-		probe_clear_overlay(e->probe, t->overlay_dev);
+		probe_clear_overlay(e->probe, t->overlay_dev, t->c->slot);
 	t->overlay_dev = dev;
 	if (!dev)
 		return;
@@ -63,12 +65,24 @@ static void drop_volume(struct engine *e, const struct dw_inode *key)
 	if (!v || --v->users)
 		return;
 	if (v->is_set)
-		probe_clear_root(e->probe, key->dev, key->ino);
+		probe_clear_root(e->probe, key, 0);
 	HASH_DEL(e->volumes, v);
 	free(v);
 }
 
-static void add_volume(struct engine *e, const struct dw_inode *key)
+/* Another file may have that number now. */
+static void set_generation(struct engine *e, const struct dw_inode *key, uint64_t generation)
+{
+	struct volume_root *v;
+
+	HASH_FIND(hh, e->volumes, key, sizeof(*key), v);
+	if (!v || v->generation == generation)
+		return;
+	v->generation = generation;
+	v->is_set = false;
+}
+
+static void add_volume(struct engine *e, const struct dw_inode *key, uint64_t generation)
 {
 	struct volume_root *v;
 
@@ -81,6 +95,7 @@ static void add_volume(struct engine *e, const struct dw_inode *key)
 		HASH_ADD(hh, e->volumes, key, sizeof(v->key), v);
 	}
 	v->users++;
+	set_generation(e, key, generation);
 }
 
 static void tell_volumes(struct engine *e, struct track *t)
@@ -90,7 +105,7 @@ static void tell_volumes(struct engine *e, struct track *t)
 	for (size_t i = 0; i < t->volumes_len; i++) {
 		HASH_FIND(hh, e->volumes, &t->volumes[i], sizeof(v->key), v);
 		if (v && !v->is_set)
-			v->is_set = !probe_set_root(e->probe, v->key.dev, v->key.ino, 0,
+			v->is_set = !probe_set_root(e->probe, &v->key, v->generation, 0,
 						    DW_ROOT_VOLUME);
 		t->untold += !v || !v->is_set;
 	}
@@ -107,41 +122,56 @@ static void clear_volumes(struct engine *e, struct track *t)
 
 static void set_volumes(struct engine *e, struct track *t, const struct container *meta)
 {
+	auto_free uint64_t *generations = NULL;
 	struct dw_inode *list;
+	bool is_same;
 	size_t len = 0;
 
 	if (!e->probe || !t->c->slot)
 		return;
+	generations = calloc(meta->mounts_len + 1, sizeof(*generations));
 	list = calloc(meta->mounts_len + 1, sizeof(*list));
-	if (!list)
+	if (!list || !generations) {
+		free(list);
 		return;
+	}
 	for (size_t i = 0; i < meta->mounts_len; i++) {
 		const struct container_mount *m = &meta->mounts[i];
 
 		if (m->kind != MOUNT_VOLUME || !m->root_ino)
 			continue;
+		generations[len] = m->generation;
 		list[len++] = (struct dw_inode){.ino = m->root_ino, .dev = m->dev};
 	}
-	if (len == t->volumes_len && (!len || memcmp(list, t->volumes, len * sizeof(*list)) == 0)) {
+	is_same = len == t->volumes_len &&
+		  (!len || memcmp(list, t->volumes, len * sizeof(*list)) == 0);
+	for (size_t i = 0; i < len; i++)
+		if (is_same)
+			set_generation(e, &list[i], generations[i]);
+		else /* before the old ones go: shared ones stay set */
+			add_volume(e, &list[i], generations[i]);
+	if (is_same) {
 		free(list);
 		return;
 	}
-	for (size_t i = 0; i < len; i++)
-		add_volume(e, &list[i]); /* before the old ones go: shared ones stay set */
 	clear_volumes(e, t);
 	t->volumes = list;
 	t->volumes_len = len;
 }
 
-static struct dw_inode stat_root(const struct engine *e, const char *path)
+static struct dw_inode stat_root(const struct engine *e, const char *path, uint64_t *ret_generation)
 {
 	auto_free char *host = file_join(e->options.registry.host_root, path);
 	struct dw_inode key = {0};
+	auto_close int fd = -1;
 	struct stat st;
 
-	if (host && lstat(host, &st) == 0 && S_ISDIR(st.st_mode)) {
+	if (host)
+		fd = open(host, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0) {
 		key.ino = st.st_ino;
 		key.dev = file_kernel_dev(st.st_dev);
+		*ret_generation = file_generation(fd);
 	}
 	return key;
 }
@@ -149,14 +179,15 @@ static struct dw_inode stat_root(const struct engine *e, const char *path)
 static void set_root(struct engine *e, struct track *t, const char *path, enum dw_root_kind kind,
 		     struct dw_inode *told)
 {
+	uint64_t generation = 0;
 	struct dw_inode key;
 
 	if (told->ino || !path)
 		return;
-	key = stat_root(e, path);
+	key = stat_root(e, path, &generation);
 	if (!key.ino)
 		return;
-	if (probe_set_root(e->probe, key.dev, key.ino, t->c->slot, kind))
+	if (probe_set_root(e->probe, &key, generation, t->c->slot, kind))
 		t->untold++;
 	else
 		*told = key;
@@ -178,9 +209,9 @@ void engine_detach(struct engine *e, struct track *t)
 	set_cgroups(e, t, NULL, 0);
 	clear_volumes(e, t);
 	if (t->upper.ino)
-		probe_clear_root(e->probe, t->upper.dev, t->upper.ino);
+		probe_clear_root(e->probe, &t->upper, t->c->slot);
 	if (t->work.ino)
-		probe_clear_root(e->probe, t->work.dev, t->work.ino);
+		probe_clear_root(e->probe, &t->work, t->c->slot);
 	t->upper.ino = t->work.ino = 0;
 }
 

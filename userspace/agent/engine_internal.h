@@ -48,6 +48,7 @@ struct engine_state;
 /* A volume source shared by any number of containers. */
 struct volume_root {
 	struct dw_inode key;
+	uint64_t generation; /* of struct dw_root */
 	unsigned users;
 	bool is_set; /* the probe knows it */
 	UT_hash_handle hh;

@@ -144,3 +144,29 @@ uint32_t file_kernel_dev(dev_t st_dev)
 {
 	return (uint32_t)(major(st_dev) << 20 | minor(st_dev));
 }
+
+/* What file handles are made of: linux/exportfs.h, fs/xfs/xfs_export.h. */
+#define HANDLE_INO32 1
+#define HANDLE_INO64 0x81
+
+uint64_t file_generation(int fd)
+{
+	struct {
+		struct file_handle head;
+		uint32_t words[MAX_HANDLE_SZ / sizeof(uint32_t)];
+	} handle = {.head.handle_bytes = MAX_HANDLE_SZ};
+	unsigned at;
+	int mount;
+
+	if (name_to_handle_at(fd, "", &handle.head, &mount, AT_EMPTY_PATH) < 0)
+		return 0;
+	if (handle.head.handle_type == HANDLE_INO32)
+		at = 1;
+	else if (handle.head.handle_type == HANDLE_INO64)
+		at = 2;
+	else
+		return 0;
+	if (handle.head.handle_bytes < (at + 1) * sizeof(uint32_t))
+		return 0;
+	return 1ull << 32 | handle.words[at];
+}

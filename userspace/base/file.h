@@ -36,6 +36,12 @@ int file_make_dirs(const char *path, mode_t mode);
  */
 char *file_join(const char *root, const char *path);
 
+/*
+ * 1 << 32 and the generation of the inode behind @fd (O_PATH will do), which tells it from
+ * an earlier one of its number; 0 where the file system does not tell: not ext4, not xfs.
+ */
+uint64_t file_generation(int fd);
+
 /* The device number as the kernel and mountinfo know it: major << 20 | minor. */
 uint32_t file_kernel_dev(dev_t st_dev);
 

@@ -35,6 +35,7 @@ struct container_mount {
 	enum mount_kind kind;
 	uint32_t dev;	   /* kernel dev_t of the mounted file system */
 	uint64_t root_ino; /* inode of the bind source, 0 when it cannot be stat'ed */
+	uint64_t generation; /* of that inode, see file_generation() */
 	bool read_only;
 };
 

@@ -35,7 +35,7 @@ static bool same_mounts(const struct container *a, const struct container *b)
 		n = &b->mounts[i];
 		if (!same(m->destination, n->destination) || !same(m->source, n->source) ||
 		    m->kind != n->kind || m->dev != n->dev || m->root_ino != n->root_ino ||
-		    m->read_only != n->read_only)
+		    m->generation != n->generation || m->read_only != n->read_only)
 			return false;
 	}
 	return true;

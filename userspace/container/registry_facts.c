@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "container/registry_internal.h"
 
 static char *facts_name(const struct source *s, const char *key)
@@ -91,8 +92,8 @@ static void identify_mounts(struct registry *r, struct container *said)
 		if (!m->source || m->root_ino || host_mounts_is_remote(host, m->source))
 			continue;
 		fd = hostfs_open(&r->fs, m->source, O_PATH);
-		if (fd >= 0)
-			hostfs_identify(fd, &m->dev, &m->root_ino);
+		if (fd >= 0 && !hostfs_identify(fd, &m->dev, &m->root_ino))
+			m->generation = file_generation(fd);
 	}
 }
 

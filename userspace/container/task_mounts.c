@@ -154,7 +154,7 @@ struct reading {
 };
 
 /* The files of a btrfs subvolume have another device number than its mount. */
-static uint64_t inode_of(int root_fd, const char *destination, uint32_t dev, bool is_btrfs)
+static void identify(struct container_mount *m, int root_fd, bool is_btrfs)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
@@ -165,11 +165,12 @@ static uint64_t inode_of(int root_fd, const char *destination, uint32_t dev, boo
 	uint64_t ino;
 
 	if (root_fd < 0)
-		return 0;
-	fd = (int)syscall(SYS_openat2, root_fd, destination, &how, sizeof(how));
-	if (fd < 0 || hostfs_identify(fd, &found_dev, &ino) || (found_dev != dev && !is_btrfs))
-		return 0;
-	return ino;
+		return;
+	fd = (int)syscall(SYS_openat2, root_fd, m->destination, &how, sizeof(how));
+	if (fd < 0 || hostfs_identify(fd, &found_dev, &ino) || (found_dev != m->dev && !is_btrfs))
+		return;
+	m->root_ino = ino;
+	m->generation = file_generation(fd);
 }
 
 static int take_root(const struct mountinfo_line *line, struct reading *r)
@@ -213,8 +214,7 @@ static int take_mount(const struct mountinfo_line *line, struct reading *r)
 	}
 	r->has_remote |= is_remote(line->type);
 	if (!r->has_remote)
-		m->root_ino = inode_of(r->root_fd, line->mount_point, line->dev,
-				       !strcmp(line->type, "btrfs"));
+		identify(m, r->root_fd, !strcmp(line->type, "btrfs"));
 	if ((!strcmp(line->type, "tmpfs") || !strcmp(line->type, "ramfs")) &&
 	    !is_on_host(r->host, line->dev)) {
 		m->kind = MOUNT_TMPFS;

@@ -175,10 +175,11 @@ int probe_decode(const void *data, size_t size, struct probe_record *ret);
  * before must not be used again while another is free.
  */
 int probe_set_overlay(struct probe *p, uint32_t overlay_dev, dw_container_t c); /* s_dev */
-int probe_clear_overlay(struct probe *p, uint32_t overlay_dev);
-int probe_set_root(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c,
-		   enum dw_root_kind kind);
-int probe_clear_root(struct probe *p, uint32_t dev, uint64_t ino);
+int probe_set_root(struct probe *p, const struct dw_inode *inode, uint64_t generation,
+		   dw_container_t c, enum dw_root_kind kind); /* .generation of struct dw_root */
+/* Nothing happens when it is another's by now: numbers are used again. */
+int probe_clear_overlay(struct probe *p, uint32_t overlay_dev, dw_container_t c);
+int probe_clear_root(struct probe *p, const struct dw_inode *inode, dw_container_t c);
 int probe_set_cgroup(struct probe *p, uint64_t cgroup_id, dw_container_t c);
 int probe_clear_cgroup(struct probe *p, uint64_t cgroup_id);
 

@@ -185,30 +185,35 @@ int probe_set_overlay(struct probe *p, uint32_t overlay_dev, dw_container_t c)
 	return is_container(p, c) ? set(p, MAP_OVERLAYS, &overlay_dev, &c) : -EINVAL;
 }
 
-int probe_clear_overlay(struct probe *p, uint32_t overlay_dev)
+int probe_clear_overlay(struct probe *p, uint32_t overlay_dev, dw_container_t c)
 {
+	dw_container_t owner;
+
+	if (!bpf_map_lookup_elem(p->maps[MAP_OVERLAYS], &overlay_dev, &owner) && owner != c)
+		return 0;
 	return clear(p, MAP_OVERLAYS, &overlay_dev);
 }
 
-int probe_set_root(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c,
-		   enum dw_root_kind kind)
+int probe_set_root(struct probe *p, const struct dw_inode *inode, uint64_t generation,
+		   dw_container_t c, enum dw_root_kind kind)
 {
-	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct dw_root root = {.container = c, .kind = kind};
+	struct dw_root root = {.container = c, .kind = kind, .generation = generation};
 
 	if (kind != DW_ROOT_VOLUME && !is_container(p, c))
 		return -EINVAL;
 	if (kind == DW_ROOT_UPPER)
-		p->uppers[c] = key;
-	control_add_dev(p, dev);
-	return set(p, MAP_ROOTS, &key, &root);
+		p->uppers[c] = *inode;
+	control_add_dev(p, inode->dev);
+	return set(p, MAP_ROOTS, inode, &root);
 }
 
-int probe_clear_root(struct probe *p, uint32_t dev, uint64_t ino)
+int probe_clear_root(struct probe *p, const struct dw_inode *inode, dw_container_t c)
 {
-	struct dw_inode key = {.ino = ino, .dev = dev};
+	struct dw_root root;
 
-	return clear(p, MAP_ROOTS, &key);
+	if (!bpf_map_lookup_elem(p->maps[MAP_ROOTS], inode, &root) && root.container != c)
+		return 0;
+	return clear(p, MAP_ROOTS, inode);
 }
 
 int probe_set_cgroup(struct probe *p, uint64_t cgroup_id, dw_container_t c)

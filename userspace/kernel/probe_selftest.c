@@ -212,17 +212,18 @@ static void forget_files(struct probe *p)
 
 static int run_steps(struct probe *p, const struct scratch *s, struct strbuf *text)
 {
+	const struct dw_inode upper = {.ino = s->upper_ino, .dev = s->upper_dev};
 	uint32_t devs = p->control->dev_count;
 	unsigned seen = p->containers_seen;
 	int blind = 0, err;
 
 	err = probe_set_overlay(p, s->overlay_dev, nobody_else(p));
 	if (!err)
-		err = probe_set_root(p, s->upper_dev, s->upper_ino, nobody_else(p), DW_ROOT_UPPER);
+		err = probe_set_root(p, &upper, 0, nobody_else(p), DW_ROOT_UPPER);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !err; i++)
 		blind += !try_step(p, s, &steps[i], text);
-	probe_clear_root(p, s->upper_dev, s->upper_ino);
-	probe_clear_overlay(p, s->overlay_dev);
+	probe_clear_root(p, &upper, nobody_else(p));
+	probe_clear_overlay(p, s->overlay_dev, nobody_else(p));
 	forget_files(p);
 	p->control->dev_count = devs;
 	p->containers_seen = seen;
