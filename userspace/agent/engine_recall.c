@@ -79,7 +79,7 @@ static int add_chunk(struct recall_table *t)
 
 struct recall *recall_find(const struct recall_table *t, uint32_t dev, uint64_t ino)
 {
-	const struct recall_place *place = t->used && ino ? place_of(t, dev, ino) : NULL;
+	const struct recall_place *place = t->used ? place_of(t, dev, ino) : NULL;
 
 	return place && place->number ? by_number(t, place->number) : NULL;
 }
