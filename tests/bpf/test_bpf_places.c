@@ -230,6 +230,58 @@ static void a_file_follows_where_it_is_moved(void **state)
 	lab_expect(lab, 1, 2);
 }
 
+/* What is remembered of directories is each CPU's own. */
+static void stay_on_one_cpu(cpu_set_t *ret_before)
+{
+	cpu_set_t cpus;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(*ret_before), ret_before), 0);
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	assert_int_equal(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
+}
+
+static void write_in_dir(struct lab *lab, const char *dir, const char *name, size_t len)
+{
+	char path[160];
+
+	lab_mark(lab);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	write_to(path, len);
+}
+
+/* At once: its new files are new ones, and where the directory is says whose they are. */
+static void a_directory_follows_where_it_is_moved(void **state)
+{
+	struct lab *lab = *state;
+	char in[128], out[128], next[128];
+	cpu_set_t before;
+	int round;
+
+	stay_on_one_cpu(&before);
+	snprintf(in, sizeof(in), "%s", lab_upper_path(lab, "dir"));
+	snprintf(out, sizeof(out), "%s/dir", lab->dir);
+	snprintf(next, sizeof(next), "%s/next", lab->dir);
+	for (round = 0; round < 3; round++) {
+		assert_int_equal(mkdir(in, 0755), 0);
+		write_in_dir(lab, in, "one", 11);
+		lab_expect(lab, 1, 11);
+		assert_int_equal(rename(in, out), 0);
+		write_in_dir(lab, out, "two", 22);
+		lab_expect(lab, 0, 0);
+		assert_int_equal(rename(out, in), 0);
+		write_in_dir(lab, in, "three", 33);
+		lab_expect(lab, 1, 33);
+		/* Another directory, that may get what the kernel had for the first. */
+		lab_run("rm -r %s", in);
+		assert_int_equal(mkdir(next, 0755), 0);
+		write_in_dir(lab, next, "four", 44);
+		lab_expect(lab, 0, 0);
+		lab_run("rm -r %s", next);
+	}
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
 /* --- containers that nobody has told of yet --- */
 
 static void write_as_stranger(struct lab *lab)
@@ -455,6 +507,7 @@ int main(void)
 		TEST(a_single_file_can_be_a_volume),
 		TEST(a_tmpfs_is_told_apart),
 		TEST(a_file_follows_where_it_is_moved),
+		TEST(a_directory_follows_where_it_is_moved),
 		TEST(an_unknown_container_is_sighted_and_adopted),
 		TEST(a_reused_number_of_a_super_block_misleads_nobody),
 		TEST(a_reused_number_of_a_root_misleads_nobody),
