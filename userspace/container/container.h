@@ -33,8 +33,8 @@ struct container_mount {
 	char *destination; /* inside the container */
 	char *source;	   /* on the host: bind source; NULL for tmpfs and pseudo file systems */
 	enum mount_kind kind;
-	uint32_t dev;	   /* kernel dev_t of the mounted file system */
-	uint64_t root_ino; /* inode of the bind source, 0 when it cannot be stat'ed */
+	uint32_t dev;	     /* kernel dev_t of the mounted file system */
+	uint64_t root_ino;   /* inode of the bind source, 0 when it cannot be stat'ed */
 	uint64_t generation; /* of that inode, see file_generation() */
 	bool read_only;
 };
