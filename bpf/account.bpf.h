@@ -122,21 +122,21 @@ static __always_inline void slot_add(struct dw_slot *slot, __u64 calls, __u64 by
 	slot->last_jiffies = bpf_jiffies64();
 }
 
-static __always_inline void stats_add(struct dw_file_stats *stats, __u64 calls, __u64 bytes,
-				      __u64 writer)
+static __always_inline void cell_add(struct dw_cell *cell, __u64 calls, __u64 bytes, __u64 writer)
 {
-	count(&stats->calls, calls);
-	count(&stats->bytes, bytes);
-	stats->last_writer = writer;
-	stats->last_boot_ns =
-		boot_ns_at(stats->judged_boot_ns, bpf_jiffies64() - stats->judged_jiffies);
+	count(&cell->calls, calls);
+	count(&cell->bytes, bytes);
+	cell->last_writer = writer;
+	cell->last_ticks = bpf_jiffies64();
+	if (!cell->first_writer) /* user space took what was counted, and that with it */
+		cell->first_writer = writer;
 }
 
 /* Add to the file and to the totals what a hook saw of a write. */
 static __always_inline void hold_add(struct hold *h, __u64 calls, __u64 bytes, __u64 writer)
 {
-	if (h->stats) {
-		stats_add(h->stats, calls, bytes, writer);
+	if (h->cell) {
+		cell_add(h->cell, calls, bytes, writer);
 	} else {
 		slot_add(h->slot, calls, bytes);
 		h->slot->last_writer = writer;
@@ -154,7 +154,7 @@ static __always_inline void hold_note_task(struct hold *h, struct task_struct *t
 {
 	struct dw_slot *slot = h->slot;
 
-	if (h->stats || slot->last_writer == 1)
+	if (h->cell || slot->last_writer == 1)
 		return;
 	slot->task = (__u64)task;
 	slot->task_start = TASK_LOAD(task, start_boottime);
@@ -166,7 +166,7 @@ static __always_inline bool hold_knows_task(const struct hold *h, struct task_st
 {
 	const struct dw_slot *slot = h->slot;
 
-	return !h->stats && slot->task == (__u64)task && slot->task_seq == h->control->task_seq &&
+	return !h->cell && slot->task == (__u64)task && slot->task_seq == h->control->task_seq &&
 	       slot->task_start == TASK_LOAD(task, start_boottime);
 }
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * files.bpf.h - the aggregates of files in table "files": started, added to, found again.
+ * files.bpf.h - the aggregates of files in map "cells": started, added to, found again.
+ *
+ * Programs of all processors add to a cell at once, so an addition is one instruction. A
+ * cell is found by its tag, which is set last and cleared first; should two programs start
+ * one for the same file at the same time, it has two, and user space adds them up.
  */
 #ifndef FILES_BPF_H
 #define FILES_BPF_H
@@ -13,19 +17,10 @@
 #include "layer.bpf.h"
 #include "maps.bpf.h"
 
-static __always_inline void slot_file_key(const struct dw_slot *slot, struct dw_file_key *ret)
-{
-	ret->ino = slot->ino;
-	ret->dev = slot->dev;
-	ret->gen = slot->gen;
-}
-
-static __always_inline void *files_active(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&files, &zero);
-}
+#define CELL_NONE  (~0u)
+#define ANY_OWNER  (~0u) /* no container's: 65535 is the last one's number */
+#define FIRST_HASH 0x9E3779B97F4A7C15ull
+#define OTHER_HASH 0xD6E8FEB86659FD93ull
 
 /* To a tick's precision: a clock that costs a load, started at @boot_ns. */
 static __always_inline __u64 boot_ns_at(__u64 boot_ns, __u64 ticks)
@@ -35,91 +30,245 @@ static __always_inline __u64 boot_ns_at(__u64 boot_ns, __u64 ticks)
 	return control ? boot_ns + ticks * control->tick_ns : boot_ns;
 }
 
-static __always_inline __u64 slot_last_ns(const struct dw_slot *slot)
+/* --- tags --- */
+
+#ifdef DW_OLD_KERNEL
+/* No instruction there compares and exchanges; putting a key that is there fails. */
+static __always_inline bool tag_take(__u64 *tag, __u64 value, __u32 cell)
 {
-	return boot_ns_at(slot->claimed_boot_ns, slot->last_jiffies - slot->claimed_jiffies);
+	bool ours;
+
+	if (bpf_map_update_elem(&claims, &cell, &cell, BPF_NOEXIST))
+		return false;
+	ours = !*(volatile __u64 *)tag;
+	if (ours)
+		*(volatile __u64 *)tag = value;
+	bpf_map_delete_elem(&claims, &cell);
+	return ours;
+}
+#else
+static __always_inline bool tag_take(__u64 *tag, __u64 value, __u32 cell)
+{
+	return !__sync_val_compare_and_swap(tag, 0, value);
+}
+#endif
+
+static __always_inline __u64 hash_of(__u64 ino, __u64 dev_gen, __u64 factor)
+{
+	return ((ino ^ dev_gen << 32 ^ dev_gen >> 32) * factor) ^ dev_gen * OTHER_HASH;
 }
 
-/* Let the aggregate say whose the file is, where the slot agrees and it is true of every writer. */
-static __always_inline void stats_judge(struct dw_file_stats *stats, const struct dw_slot *slot)
+static __always_inline __u64 tag_of(__u64 hash)
 {
-	bool lasts = slot->verdict == DW_VERDICT_COUNTED && slot->lasting == DW_LASTS_FOR_ALL &&
-		     slot->container == stats->container && slot->target == stats->target;
-
-	stats->epoch = slot->epoch;
-	stats->judged_boot_ns = slot->claimed_boot_ns;
-	stats->judged_jiffies = lasts ? slot->claimed_jiffies : 0;
+	return (hash & ~DW_TAG_STATE) | DW_TAG_USED;
 }
 
-static __always_inline bool stats_are_judged(const struct dw_file_stats *stats,
-					     const struct dw_control *control)
+static __always_inline __u32 bucket_of(__u64 hash, const struct dw_control *control)
 {
-	return stats->judged_jiffies && stats->epoch == control->epoch &&
-	       bpf_jiffies64() - stats->judged_jiffies < control->verdict_ticks;
+	return (hash >> 32) * control->buckets >> 32;
 }
 
-static __always_inline void slot_to_stats(const struct dw_slot *slot, struct dw_file_stats *ret)
+static __always_inline struct dw_tags *tags_at(__u32 bucket)
 {
-	ret->bytes = slot->bytes;
-	ret->calls = slot->calls;
-	ret->first_boot_ns = slot->claimed_boot_ns;
-	ret->last_boot_ns = slot_last_ns(slot);
-	ret->first_writer = slot->first_writer;
-	ret->last_writer = slot->last_writer;
-	ret->container = slot->container;
-	ret->target = slot->target;
-	ret->overlay_dev = slot->overlay_dev;
-	stats_judge(ret, slot);
+	return bpf_map_lookup_elem(&tags, &bucket);
+}
+
+static __always_inline struct dw_cell *cell_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&cells, &index);
+}
+
+/* --- cells --- */
+
+static __always_inline bool cell_is(const struct dw_cell *cell, __u64 ino, __u64 dev_gen,
+				    __u32 owner)
+{
+	return cell->ino == ino && (cell->dev | (__u64)cell->gen << 32) == dev_gen &&
+	       (owner == ANY_OWNER || (cell->owner ^ owner) >> DW_CELL_EPOCHS == 0);
+}
+
+/* The index of the file's cell in @bucket, or CELL_NONE. */
+static __always_inline __u32 bucket_find(__u32 bucket, __u64 tag, __u64 ino, __u64 dev_gen,
+					 __u32 owner)
+{
+	struct dw_tags *tags = tags_at(bucket);
+	struct dw_cell *cell;
+	__u32 i;
+
+	if (!tags)
+		return CELL_NONE;
+	for (i = 0; i < DW_BUCKET_CELLS; i++) {
+		if (tags->tag[i] != tag)
+			continue;
+		cell = cell_at(bucket * DW_BUCKET_CELLS + i);
+		if (cell && cell_is(cell, ino, dev_gen, owner))
+			return bucket * DW_BUCKET_CELLS + i;
+	}
+	return CELL_NONE;
+}
+
+/* The index of the cell of @owner's file (or ANY_OWNER's), or CELL_NONE. */
+__weak __noinline __u32 cell_find(__u64 ino, __u64 dev_gen, __u32 owner)
+{
+	struct dw_control *control = control_get();
+	__u64 hash = hash_of(ino, dev_gen, FIRST_HASH);
+	__u64 tag = tag_of(hash);
+	__u32 found;
+
+	if (!control)
+		return CELL_NONE;
+	found = bucket_find(bucket_of(hash, control), tag, ino, dev_gen, owner);
+	if (found != CELL_NONE)
+		return found;
+	hash = hash_of(ino, dev_gen, OTHER_HASH);
+	return bucket_find(bucket_of(hash, control), tag, ino, dev_gen, owner);
+}
+
+/* How far @bucket is filled: cells are taken from its beginning. */
+static __always_inline __u32 bucket_filled(__u32 bucket)
+{
+	struct dw_tags *tags = tags_at(bucket);
+	__u32 i;
+
+	if (!tags)
+		return DW_BUCKET_CELLS;
+	for (i = 0; i < DW_BUCKET_CELLS; i++)
+		if (!tags->tag[i])
+			return i;
+	return DW_BUCKET_CELLS;
+}
+
+/* A cell of @bucket, ours to fill; CELL_NONE when all are in use. */
+static __always_inline __u32 bucket_take(__u32 bucket, __u64 tag)
+{
+	struct dw_tags *tags = tags_at(bucket);
+	__u32 i, cell;
+
+	if (!tags)
+		return CELL_NONE;
+	tag = (tag & ~DW_TAG_STATE) | DW_TAG_FILLING;
+	for (i = 0; i < DW_BUCKET_CELLS; i++) {
+		cell = bucket * DW_BUCKET_CELLS + i;
+		if (!tags->tag[i] && tag_take(&tags->tag[i], tag, cell))
+			return cell;
+	}
+	return CELL_NONE;
+}
+
+/* A free cell for the file, ours to fill; CELL_NONE when both its buckets are full. */
+__weak __noinline __u32 cell_take(__u64 ino, __u64 dev_gen)
+{
+	struct dw_control *control = control_get();
+	__u64 hash = hash_of(ino, dev_gen, FIRST_HASH);
+	__u64 tag = tag_of(hash);
+	__u32 bucket, other;
+
+	if (!control)
+		return CELL_NONE;
+	bucket = bucket_of(hash, control);
+	other = bucket_of(hash_of(ino, dev_gen, OTHER_HASH), control);
+	if (bucket_filled(other) < bucket_filled(bucket))
+		bucket = other;
+	return bucket_take(bucket, tag);
+}
+
+static __always_inline void cell_publish(__u32 index, __u64 ino, __u64 dev_gen)
+{
+	struct dw_tags *tags = tags_at(index / DW_BUCKET_CELLS);
+
+	if (tags)
+		store_after(&tags->tag[index & (DW_BUCKET_CELLS - 1)],
+			    tag_of(hash_of(ino, dev_gen, FIRST_HASH)));
+}
+
+/* --- a slot's --- */
+
+static __always_inline __u64 slot_dev_gen(const struct dw_slot *slot)
+{
+	return slot->dev | (__u64)slot->gen << 32;
+}
+
+/* Let the cell say whose the file is, where that is true of every writer. */
+static __always_inline void cell_judge(struct dw_cell *cell, const struct dw_slot *slot)
+{
+	bool lasts = slot->verdict == DW_VERDICT_COUNTED && slot->lasting == DW_LASTS_FOR_ALL;
+	__u32 ticks = slot->claimed_jiffies;
+
+	if (!slot->container) {
+		cell->overlay_dev = slot->overlay_dev;
+		return;
+	}
+	cell->judged_ticks = lasts ? ticks ?: 1 : 0;
+	cell->owner = DW_CELL_OWNER(slot->container, slot->target) | DW_CELL_EPOCH(slot->epoch);
+}
+
+static __always_inline bool cell_is_judged(const struct dw_cell *cell,
+					   const struct dw_control *control)
+{
+	return cell->judged_ticks && DW_CELL_CONTAINER(cell->owner) &&
+	       DW_CELL_EPOCH(cell->owner ^ control->epoch) == 0 &&
+	       (__u32)bpf_jiffies64() - cell->judged_ticks < control->verdict_ticks;
+}
+
+static __always_inline void cell_fill(struct dw_cell *cell, const struct dw_slot *slot)
+{
+	cell->ino = slot->ino;
+	cell->dev = slot->dev;
+	cell->gen = slot->gen;
+	cell->bytes = slot->bytes;
+	cell->calls = slot->calls;
+	cell->first_writer = slot->first_writer;
+	cell->last_writer = slot->last_writer;
+	cell->first_ticks = slot->claimed_jiffies;
+	cell->last_ticks = slot->last_jiffies;
+	cell->owner = DW_CELL_OWNER(slot->container, slot->target);
+	cell_judge(cell, slot);
 }
 
 /*
- * Find or start the slot's aggregate in "files". Sets *@ret_first, and returns NULL, when
- * it was started, with what the slot holds already in it. NULL alone when the table is
- * full, and while the aggregate is a provisional one that nobody has adopted yet: what is
- * in the counters must not be added to them a second time.
+ * Find the slot's cell, or start it with what the slot holds: then *@ret_first is set.
+ * NULL when it was started, and when there is no room for it.
  */
-static __always_inline struct dw_file_stats *slot_stats(const struct dw_slot *slot, bool *ret_first)
+static __always_inline struct dw_cell *slot_cell(const struct dw_slot *slot, bool *ret_first)
 {
+	__u32 owner = DW_CELL_OWNER(slot->container, slot->target);
+	__u64 dev_gen = slot_dev_gen(slot);
+	__u32 index = cell_find(slot->ino, dev_gen, owner);
 	struct dw_control *control = control_get();
-	struct dw_file_stats *stats, fresh = {};
-	void *inner = files_active();
-	struct dw_file_key key;
+	struct dw_cell *cell;
 
 	*ret_first = false;
-	if (!inner)
+	if (index != CELL_NONE)
+		return cell_at(index);
+	index = cell_take(slot->ino, dev_gen);
+	cell = cell_at(index);
+	if (!cell || !control)
 		return NULL;
-	slot_file_key(slot, &key);
-	stats = bpf_map_lookup_elem(inner, &key);
-	if (stats)
-		return stats->container || !slot->container ? stats : NULL;
-	slot_to_stats(slot, &fresh);
-	if (bpf_map_update_elem(inner, &key, &fresh, BPF_NOEXIST))
-		return bpf_map_lookup_elem(inner, &key); /* another CPU was faster, or it is full */
+	cell_fill(cell, slot);
+	cell_publish(index, slot->ino, dev_gen);
+	count(&control->files_started, 1);
 	*ret_first = true;
-	if (control)
-		count(&control->files_started, 1);
 	return NULL;
 }
 
-/* Move what the slot has counted into "files". */
+/* Move what the slot has counted into its cell. */
 static __always_inline void slot_spill(struct dw_slot *slot)
 {
-	struct dw_file_stats *stats;
 	struct dw_counters *c;
+	struct dw_cell *cell;
 	bool is_first;
 
 	if (!slot->ino || !(slot->calls | slot->bytes))
 		return;
-	stats = slot_stats(slot, &is_first);
-	if (stats) {
-		count(&stats->bytes, slot->bytes);
-		count(&stats->calls, slot->calls);
-		stats->last_boot_ns = slot_last_ns(slot);
-		stats->last_writer = slot->last_writer;
-		if (!stats->first_writer)
-			stats->first_writer = slot->first_writer;
-	}
-	if (!stats && !is_first) {
+	cell = slot_cell(slot, &is_first);
+	if (cell) {
+		count(&cell->bytes, slot->bytes);
+		count(&cell->calls, slot->calls);
+		cell->last_ticks = slot->last_jiffies;
+		cell->last_writer = slot->last_writer;
+		if (!cell->first_writer)
+			cell->first_writer = slot->first_writer;
+	} else if (!is_first) {
 		c = counters_of(slot->container);
 		if (c)
 			count(&c->files_unlisted, slot->calls);
@@ -128,21 +277,18 @@ static __always_inline void slot_spill(struct dw_slot *slot)
 	slot->calls = 0;
 }
 
-/* The aggregate of @file, if it knows whose the file is. */
-static __always_inline struct dw_file_stats *file_stats(const struct file_id *file,
-							const struct dw_control *control)
+/* The cell of @file, if it knows whose the file is. */
+static __always_inline struct dw_cell *file_cell(const struct file_id *file,
+						 const struct dw_control *control)
 {
 	struct inode *real = real_inode((struct inode *)file->inode, file->magic);
-	struct dw_file_key key = {.ino = file->ino, .dev = file->sb_dev, .gen = file->gen};
-	struct dw_file_stats *stats;
-	void *inner = files_active();
+	__u64 dev = file->sb_dev;
+	struct dw_cell *cell;
 
-	if (!inner)
-		return NULL;
 	if (file->magic == OVERLAYFS_SUPER_MAGIC)
-		key.dev = BPF_CORE_READ(real, i_sb, s_dev);
-	stats = bpf_map_lookup_elem(inner, &key);
-	return stats && stats_are_judged(stats, control) ? stats : NULL;
+		dev = BPF_CORE_READ(real, i_sb, s_dev);
+	cell = cell_at(cell_find(file->ino, dev | (__u64)file->gen << 32, ANY_OWNER));
+	return cell && cell_is_judged(cell, control) ? cell : NULL;
 }
 
 #endif /* FILES_BPF_H */

@@ -126,26 +126,54 @@ struct {
 	__type(value, struct dw_counters);
 } added __weak SEC(".maps");
 
-/* Per file, what the slots have spilled. Full: files_unlisted counts; totals stay exact. */
-struct files_inner {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct dw_file_key);
-	__type(value, struct dw_file_stats);
-};
-struct files_inner files_a __weak SEC(".maps");
-struct files_inner files_b __weak SEC(".maps");
+/*
+ * Per file, in buckets of DW_BUCKET_CELLS: what the slots have spilled, and what is counted
+ * here because the slot is another file's. User space takes the counts while programs add,
+ * and frees cells. Full: files_unlisted counts; totals stay exact.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 131072);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct dw_cell);
+} cells __weak SEC(".maps");
 
-/* Array of one, so that user space can swap the two and drain the idle one exactly. */
+/* Which cell is for which file; an element for each bucket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 131072 / DW_BUCKET_CELLS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct dw_tags);
+} tags __weak SEC(".maps");
+
+#ifdef DW_OLD_KERNEL
+/* Cells that a program is about to take: what is there already cannot be put again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u32);
+} claims __weak SEC(".maps");
+#endif
+
+/* Only there to be replaced: an update returns when no program runs that began before. */
+struct turn_inner {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+struct turn_inner turn_one __weak SEC(".maps");
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__array(values, struct files_inner);
-} files __weak SEC(".maps");
+	__array(values, struct turn_inner);
+} turn __weak SEC(".maps");
 
-/* In front of "files": DW_SLOTS_PER_CPU for each possible CPU; the loader sizes it. */
+/* In front of "cells": DW_SLOTS_PER_CPU for each possible CPU; the loader sizes it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, DW_SLOTS_PER_CPU);

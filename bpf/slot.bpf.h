@@ -2,11 +2,11 @@
 /*
  * slot.bpf.h - a file as this CPU knows it: whose it is, and what was counted for it.
  *
- * A write to a file that has its slot costs a look at it; the walk and the table
- * "files" come with the first write, and again a second later. The tier's main write
+ * A write to a file that has its slot costs a look at it; the walk and the
+ * file's cell come with the first write, and again a second later. The tier's main write
  * program is alone with its slots; the others take a lock, and who finds that held
  * uses a spare slot and empties it when done. A file that finds its slot with another
- * one that is written to goes on in "files".
+ * one that is written to goes on in its cell.
  */
 #ifndef SLOT_BPF_H
 #define SLOT_BPF_H
@@ -32,8 +32,8 @@
 /* Where a write is counted: got with hold_file(), let go with hold_done(). */
 struct hold {
 	struct dw_slot *slot;
-	struct dw_slot *lock;	     /* whose .busy is ours; NULL for the main program */
-	struct dw_file_stats *stats; /* straight in there, the slot being another file's */
+	struct dw_slot *lock; /* whose .busy is ours; NULL for the main program */
+	struct dw_cell *cell; /* straight in there, the slot being another file's */
 	struct dw_control *control;
 	__u32 index; /* of .slot */
 	__u32 verdict;
@@ -176,6 +176,15 @@ static __always_inline __u32 slot_identify(struct dw_slot *slot)
 	return file.magic;
 }
 
+/* By what user space makes times of cells' ticks. Both clocks go on alike but for suspension. */
+static __always_inline void note_time(struct dw_control *control, const struct dw_slot *slot)
+{
+	if (slot->claimed_jiffies - control->at_jiffies < control->verdict_ticks)
+		return;
+	control->at_boot_ns = slot->claimed_boot_ns;
+	control->at_jiffies = slot->claimed_jiffies;
+}
+
 /*
  * Make the empty slot @index that of the file whose inode's address stands in
  * .inode, as written by the running task unless JUDGE_GIVEN. Returns whether an
@@ -185,7 +194,7 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 {
 	struct dw_control *control = control_get();
 	struct dw_slot *slot = slot_at(index);
-	struct dw_file_stats *stats;
+	struct dw_cell *cell;
 	bool is_first = false;
 	__u32 magic = 0;
 
@@ -206,6 +215,7 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 	slot->claimed_jiffies = bpf_jiffies64();
 	slot->last_jiffies = slot->claimed_jiffies;
 	slot->claimed_boot_ns = bpf_ktime_get_boot_ns();
+	note_time(control, slot);
 	slot->bytes = 0;
 	slot->calls = 0;
 	slot->first_writer = 0;
@@ -214,9 +224,9 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 		emit_sight(slot->overlay_dev);
 	else if (slot->verdict != DW_VERDICT_COUNTED)
 		return 0;
-	stats = slot_stats(slot, &is_first);
-	if (stats)
-		stats_judge(stats, slot);
+	cell = slot_cell(slot, &is_first);
+	if (cell)
+		cell_judge(cell, slot);
 	return is_first;
 }
 
@@ -281,11 +291,11 @@ static __always_inline bool hold_file(const struct file_id *file, struct task_st
 		return false;
 	if (h->is_spare || !slot_knows(h->slot, file, task, h->control)) {
 		if (h->is_spare || slot_is_kept(h->slot, file))
-			h->stats = file_stats(file, h->control);
-		if (h->stats) {
+			h->cell = file_cell(file, h->control);
+		if (h->cell) {
 			h->verdict = DW_VERDICT_COUNTED;
-			h->container = h->stats->container;
-			h->target = h->stats->target;
+			h->container = DW_CELL_CONTAINER(h->cell->owner);
+			h->target = DW_CELL_TARGET(h->cell->owner);
 			return true;
 		}
 		hold_claim(h, file, how);

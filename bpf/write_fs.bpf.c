@@ -235,7 +235,7 @@ int BPF_PROG(on_dio_begin, struct kiocb *iocb, struct iov_iter *iter)
 	dio.verdict = h.verdict;
 	dio.container = h.container;
 	dio.target = h.target;
-	if (!h.stats) {
+	if (!h.cell) {
 		dio.overlay_dev = h.slot->overlay_dev;
 		dio.root = h.slot->root;
 	}

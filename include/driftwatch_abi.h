@@ -217,30 +217,6 @@ _Static_assert(sizeof(struct dw_root) == 16, "dw_root is ABI");
 /* Tells an inode from an earlier one of its number: what was removed is nobody's root. */
 #define DW_HAS_GENERATION (1ull << 32)
 
-/* Per file: map "files", keyed by inode and generation; cumulative until drained. */
-struct dw_file_key {
-	__u64 ino;
-	__u32 dev;
-	__u32 gen;
-};
-_Static_assert(sizeof(struct dw_file_key) == 16, "dw_file_key is ABI");
-
-struct dw_file_stats {
-	__u64 bytes;
-	__u64 calls;
-	__u64 first_boot_ns;
-	__u64 last_boot_ns;
-	__u64 first_writer;
-	__u64 last_writer;
-	dw_container_t container; /* 0: provisional, see overlay_dev */
-	__u32 target;		  /* enum dw_target */
-	__u32 overlay_dev;	  /* provisional: super block of the writer's root */
-	__u32 epoch;		  /* for the programs: when it was judged, */
-	__u64 judged_jiffies;	  /* 0: what it says of .container does not last */
-	__u64 judged_boot_ns;
-};
-_Static_assert(sizeof(struct dw_file_stats) == 80, "dw_file_stats is ABI");
-
 /* Per container: per-CPU map "counters", only ever added to. */
 struct dw_counters {
 	__u64 write_calls[DW_TARGET_MAX];
@@ -249,7 +225,7 @@ struct dw_counters {
 	__u64 copied_up_bytes;
 	__u64 records;	      /* put into "events" */
 	__u64 records_lost;   /* refused by a full ring */
-	__u64 files_unlisted; /* writes not aggregated per file: "files" was full */
+	__u64 files_unlisted; /* writes not aggregated per file: map "cells" was full */
 	__u64 paths_truncated;
 	__u64 dirty_overflow; /* dirty marks whose record the full ring refused */
 	__u64 calls_floor;    /* calls that may stand for several (splice, buffered AIO) */

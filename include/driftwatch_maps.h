@@ -51,7 +51,7 @@ enum dw_lasting {
 
 /*
  * A file as one CPU sees it: the verdict, and what was counted since the slot was
- * claimed and is not yet in map "files". The first cache line is read at each write,
+ * claimed and is not yet in its cell. The first cache line is read at each write,
  * the second written.
  */
 struct dw_slot {
@@ -91,6 +91,49 @@ struct dw_slot {
 };
 _Static_assert(sizeof(struct dw_slot) == 192, "three cache lines");
 
+/*
+ * A file that was written to, in map "cells": what was counted since user space took it.
+ * One cache line: a write to a file that has no slot costs this one and that of its tags.
+ */
+struct dw_cell {
+	__u64 ino; /* in the upper layer, with .dev and .gen; as in the slot */
+	__u32 dev;
+	__u32 gen;
+	__u64 bytes;
+	__u64 calls;
+	__u64 last_writer;
+	__u64 first_writer;
+	__u32 owner; /* DW_CELL_OWNER() */
+	union {
+		__u32 judged_ticks; /* when that was found true of every writer; 0: it does not last
+				     */
+		__u32 overlay_dev;  /* of no container: super block of the writer's root */
+	};
+	__u32 first_ticks; /* jiffies, the lower half */
+	__u32 last_ticks;
+};
+_Static_assert(sizeof(struct dw_cell) == 64, "a cache line");
+
+/* The container, the target, and of the epoch when that was found enough to differ. */
+#define DW_CELL_EPOCHS			 14
+#define DW_CELL_OWNER(container, target) ((container) << 16 | (target) << DW_CELL_EPOCHS)
+#define DW_CELL_EPOCH(epoch)		 ((epoch) & ((1u << DW_CELL_EPOCHS) - 1))
+#define DW_CELL_CONTAINER(owner)	 ((owner) >> 16)
+#define DW_CELL_TARGET(owner)		 ((owner) >> DW_CELL_EPOCHS & 3)
+
+/*
+ * Cells lie in buckets; a file's is in one of two, in the one that was emptier. Map "tags"
+ * has for each bucket what its cells are for: a part of the file's hash, and a state.
+ */
+#define DW_BUCKET_CELLS 16
+struct dw_tags {
+	__u64 tag[DW_BUCKET_CELLS]; /* 0: the cell is free */
+};
+#define DW_TAG_STATE   3ull
+#define DW_TAG_FILLING 1ull /* by a program */
+#define DW_TAG_USED    2ull
+#define DW_TAG_LEAVING 3ull /* user space is about to free it: programs do not find it any more */
+
 /* What user space tells the programs; one element. Its first cache line is read at each write. */
 #define DW_TIER_SYSCALL 4 /* of enum probe_tier: no function of the kernel is hooked */
 
@@ -106,13 +149,17 @@ struct dw_control {
 	__u32 devs[DW_MAX_DEVS]; /* file systems with roots or watched inodes */
 	__u32 tier;		 /* enum probe_tier, also for an agent that adopts the pins */
 	__u32 links;		 /* how many were pinned, for the same */
-	__u64 drains;		 /* of "files": two for each, odd while one is under way */
-	__u64 files_base;	 /* .files_started when "files" was drained last */
-	__u64 misses_told;	 /* runs that were missed and that an agent has told of */
+	__u32 buckets;		 /* of cells */
+	__u32 pad;
+	__u64 drains;	   /* of cells' counts: two for each, odd while one is under way */
+	__u64 files_freed; /* of .files_started */
+	__u64 misses_told; /* runs that were missed and that an agent has told of */
 	/* counted by the programs */
 	__u64 lost_runs;      /* no slot was free: a write or an operation was not counted */
-	__u64 files_started;  /* aggregates put into "files" */
+	__u64 files_started;  /* cells that were taken for a file */
 	__u64 dirty_overflow; /* sum over containers */
+	__u64 at_jiffies;     /* a moment of the last second in which a file was judged, */
+	__u64 at_boot_ns;     /* by both clocks */
 };
 
 /* Per task: the write call it is in, and its name as a writer. */

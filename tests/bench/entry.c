@@ -39,6 +39,13 @@ static void unwatch(void *arg, uint32_t dev, uint64_t ino, long slot)
 	(void)slot;
 }
 
+static void watch_shared(void *arg, uint32_t dev, uint64_t ino)
+{
+	(void)arg;
+	(void)dev;
+	(void)ino;
+}
+
 /* With what malloc needs itself: whole chunks, and what was mapped apart. */
 static unsigned long allocated(void)
 {
@@ -62,7 +69,8 @@ int main(int argc, char **argv)
 	if (layer_stack_open("", NULL, 0, NULL, &options.stack))
 		return 1;
 	options.upper = argv[1];
-	options.watcher = (struct tree_watcher){watch, unwatch, &next};
+	options.watcher = (struct tree_watcher){
+		.watch = watch, .unwatch = unwatch, .watch_shared = watch_shared, .arg = &next};
 	if (tree_open(&options, &tree))
 		return 1;
 	while (!tree_is_settled(tree))

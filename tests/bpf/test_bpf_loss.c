@@ -61,18 +61,24 @@ static int close_lab(void **state)
 	return 0;
 }
 
-static void write_files(const struct lab *lab)
+static void write_number(const struct lab *lab, int number)
 {
 	char name[24];
-	int i, fd;
+	int fd;
 
-	for (i = 0; i < FILES; i++) {
-		snprintf(name, sizeof(name), "file%d", i);
-		fd = open(lab_path(lab, name), O_CREAT | O_WRONLY, 0644);
-		assert_true(fd >= 0);
-		assert_int_equal(write(fd, "four", 4), 4);
-		close(fd);
-	}
+	snprintf(name, sizeof(name), "file%d", number);
+	fd = open(lab_path(lab, name), O_CREAT | O_WRONLY, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "four", 4), 4);
+	close(fd);
+}
+
+static void write_files(const struct lab *lab)
+{
+	int i;
+
+	for (i = 0; i < FILES; i++)
+		write_number(lab, i);
 }
 
 static void ignore_record(const struct probe_record *record, void *arg)
@@ -102,7 +108,8 @@ static void a_full_ring_loses_records_and_no_counts(void **state)
 	assert_true(probe_drain(lab->probe, 4096, ignore_record, &received) > 0);
 }
 
-static void sum_files(const struct dw_file_key *key, const struct dw_file_stats *stats, void *arg)
+static void sum_files(const struct probe_file_key *key, const struct probe_file_counts *stats,
+		      void *arg)
 {
 	(void)key;
 	if (stats->container == LAB_CONTAINER)
@@ -120,6 +127,28 @@ static void a_full_table_of_files_counts_what_it_does_not_list(void **state)
 	assert_int_equal(probe_drain_files(lab->probe, sum_files, &listed), 0);
 	assert_true(lab_counted(lab).files_unlisted > 0);
 	assert_int_equal(listed + lab_counted(lab).files_unlisted, FILES);
+}
+
+static void cells_are_made_free_before_files_go_unlisted(void **state)
+{
+	struct lab *lab = *state;
+	uint64_t moved = 0;
+	int i;
+
+	for (i = 0; i < FILES; i++) {
+		write_number(lab, i);
+		if (probe_files_used(lab->probe) < probe_files_size(lab->probe) / 2)
+			continue;
+		assert_int_equal(probe_prune_files(lab->probe, sum_files, &moved), 0);
+		assert_true(probe_files_used(lab->probe) <= probe_files_size(lab->probe) / 2);
+	}
+	lab_expect(lab, FILES, 4 * FILES);
+	assert_true(moved > 0);
+	assert_int_equal(probe_drain_files(lab->probe, sum_files, &moved), 0);
+	assert_int_equal(probe_drain_files(lab->probe, sum_files, &moved), 0);
+	assert_int_equal(lab_counted(lab).files_unlisted, 0);
+	assert_int_equal(moved, FILES);
+	assert_int_equal(probe_files_used(lab->probe), 0);
 }
 
 struct swept {
@@ -416,6 +445,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SMALL(a_full_ring_loses_records_and_no_counts),
 		SMALL(a_full_table_of_files_counts_what_it_does_not_list),
+		SMALL(cells_are_made_free_before_files_go_unlisted),
 		SMALL(a_full_dirty_ring_is_swept_from_the_marks),
 		SMALL(who_has_no_slot_has_a_shared_mark),
 		SMALL(all_shared_marks_are_taken),

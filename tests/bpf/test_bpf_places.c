@@ -299,7 +299,7 @@ struct found {
 	int sights;
 };
 
-static void sum_provisional(const struct dw_file_key *key, const struct dw_file_stats *stats,
+static void sum_provisional(const struct probe_file_key *key, const struct probe_file_counts *stats,
 			    void *arg)
 {
 	struct found *f = arg;

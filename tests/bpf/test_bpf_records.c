@@ -2,6 +2,7 @@
 /*
  * test_bpf_records.c - what is told of a change: path, writer, and that it was told.
  */
+#include "driftwatch_maps.h"
 #include "lab.h"
 
 #include <errno.h>
@@ -75,7 +76,8 @@ static void the_first_write_is_told_with_its_path(void **state)
 	assert_true(w.record.total_bytes >= 3);
 }
 
-static void ignore_file(const struct dw_file_key *key, const struct dw_file_stats *stats, void *arg)
+static void ignore_file(const struct probe_file_key *key, const struct probe_file_counts *stats,
+			void *arg)
 {
 	(void)key;
 	(void)stats;
@@ -93,6 +95,35 @@ static void a_drained_file_is_told_again(void **state)
 	write_file(lab_path(lab, "again"), "two");
 	drain(lab, &w);
 	assert_int_equal(w.found, 2);
+}
+
+static bool take_any(const struct probe_file_key *key, const struct probe_file_counts *counts,
+		     void *arg)
+{
+	(void)key;
+	*(uint64_t *)arg += counts->calls;
+	return true;
+}
+
+/* What is in a slot cannot be taken: files that share one go on in their cells. */
+static void a_file_whose_counts_are_taken_stays_known(void **state)
+{
+	struct wanted w = {.op = DW_OP_WRITE, .path = "/known"};
+	struct lab *lab = *state;
+	uint64_t taken = 0;
+	char name[16];
+	int i;
+
+	write_file(lab_path(lab, "known"), "one");
+	for (i = 0; i < 2 * DW_SLOTS_CACHED; i++) {
+		snprintf(name, sizeof(name), "other%d", i);
+		write_file(lab_path(lab, name), "x");
+	}
+	assert_int_equal(probe_take_files(lab->probe, take_any, &taken), 0);
+	assert_true(taken > 0);
+	write_file(lab_path(lab, "known"), "two");
+	drain(lab, &w);
+	assert_int_equal(w.found, 1);
 }
 
 static void the_writer_is_named(void **state)
@@ -367,6 +398,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_write_is_told_with_its_path),
 		TEST(a_drained_file_is_told_again),
+		TEST(a_file_whose_counts_are_taken_stays_known),
 		TEST(the_writer_is_named),
 		TEST(an_exec_makes_another_writer),
 		TEST(a_path_too_long_loses_its_beginning),

@@ -39,7 +39,8 @@ static unsigned entries(const char *dir)
 	return n - 2;
 }
 
-static void count_file(const struct dw_file_key *key, const struct dw_file_stats *stats, void *arg)
+static void count_file(const struct probe_file_key *key, const struct probe_file_counts *stats,
+		       void *arg)
 {
 	(void)key;
 	(void)stats;

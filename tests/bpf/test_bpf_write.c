@@ -402,7 +402,8 @@ static void tasks_that_share_a_cpu_are_all_counted(void **state)
 
 /* --- the same numbers per file --- */
 
-static void sum_files(const struct dw_file_key *key, const struct dw_file_stats *stats, void *arg)
+static void sum_files(const struct probe_file_key *key, const struct probe_file_counts *stats,
+		      void *arg)
 {
 	struct tally *t = arg;
 
@@ -443,7 +444,8 @@ struct file_tally {
 	struct tally t;
 };
 
-static void sum_file(const struct dw_file_key *key, const struct dw_file_stats *stats, void *arg)
+static void sum_file(const struct probe_file_key *key, const struct probe_file_counts *stats,
+		     void *arg)
 {
 	struct file_tally *f = arg;
 

@@ -2,9 +2,10 @@
 /*
  * engine_counts.c - numbers of the kernel side: totals and per-file counts.
  *
- * The kernel's per-file aggregates are cumulative. Folding adds to each node what
- * came since the last folding, so a count is exact however often it is asked for;
- * aggregates are moved out of the kernel only when their map fills up.
+ * The kernel's per-file counts add up until they are taken. Folding adds to each node what
+ * came since the last folding, so a count is exact however often it is asked for. They are
+ * taken when the ledger is saved, for what was taken would die with the agent, and when
+ * there are many: what was folded in of each would have to be remembered here.
  */
 #include "agent/engine_internal.h"
 #include "agent/engine_state.h"
@@ -15,6 +16,7 @@
 #include "base/clock.h"
 
 #define MAX_FOLDED     262144
+#define MANY_FILES     8192 /* with a cell: counts are taken whenever they are asked for */
 #define REUSE_SLACK_NS (50 * NS_PER_MSEC)
 #define UNCLAIMED_NS   (10 * NS_PER_SEC) /* counts of a file that has no node wait so long */
 
@@ -55,11 +57,23 @@ void engine_refresh_counters(struct engine *e, struct ledger_container *c)
 
 /* --- per-file counts --- */
 
-static struct folded *folded_of(struct engine *e, const struct dw_file_key *key)
+static struct folded_key key_of(const struct probe_file_key *file, dw_container_t container)
+{
+	return (struct folded_key){.file = *file, .container = container};
+}
+
+static struct folded *find_folded(const struct engine *e, const struct folded_key *key)
 {
 	struct folded *f;
 
 	HASH_FIND(hh, e->folded, key, sizeof(*key), f);
+	return f;
+}
+
+static struct folded *folded_of(struct engine *e, const struct folded_key *key)
+{
+	struct folded *f = find_folded(e, key);
+
 	if (f || HASH_COUNT(e->folded) >= MAX_FOLDED)
 		return f;
 	f = calloc(1, sizeof(*f));
@@ -70,18 +84,9 @@ static struct folded *folded_of(struct engine *e, const struct dw_file_key *key)
 	return f;
 }
 
-static struct folded *note(struct engine *e, const struct dw_file_key *key,
-			   const struct dw_file_stats *s)
+/* When and by whom, of what was counted. */
+static void note(struct folded *f, const struct probe_file_counts *s)
 {
-	struct folded *f = folded_of(e, key);
-
-	if (!f)
-		return NULL;
-	if (f->container && s->container && f->container != s->container) {
-		/* The number of a dead container's file, used again. */
-		f->bytes = f->calls = f->drained_bytes = f->drained_calls = 0;
-	}
-	f->container = s->container;
 	f->target = s->target;
 	f->overlay_dev = s->overlay_dev;
 	if (s->first_boot_ns && (!f->first_boot_ns || s->first_boot_ns < f->first_boot_ns)) {
@@ -92,43 +97,13 @@ static struct folded *note(struct engine *e, const struct dw_file_key *key,
 		f->last_boot_ns = s->last_boot_ns;
 		f->last_writer = s->last_writer;
 	}
-	return f;
-}
-
-/* The same key may come from the hash and from every CPU's slot: sums, then the difference. */
-static void gather(const struct dw_file_key *key, const struct dw_file_stats *s, void *arg)
-{
-	struct folded *f = note(arg, key, s);
-
-	if (!f)
-		return;
-	f->new_bytes += s->bytes;
-	f->new_calls += s->calls;
-}
-
-/* What the kernel does not hold any more, and may have to wait here for its node. */
-static void gather_drained(const struct dw_file_key *key, const struct dw_file_stats *s, void *arg)
-{
-	struct folded *f = note(arg, key, s);
-	struct engine *e = arg;
-	struct track *t;
-
-	e->drained++;
-	if (f) {
-		f->drained_bytes += s->bytes;
-		f->drained_calls += s->calls;
-		return;
-	}
-	t = engine_track_of_slot(e, s->container);
-	if (t)
-		engine_report_loss(e, t, LOSS_FILES_FULL, s->calls);
 }
 
 /* Of files written before the container was known, the overlay tells whose they are. */
 static struct track *track_of(const struct engine *e, const struct folded *f)
 {
-	if (f->container || !f->overlay_dev)
-		return engine_track_of_slot(e, f->container);
+	if (f->key.container || !f->overlay_dev)
+		return engine_track_of_slot(e, f->key.container);
 	for (size_t slot = 1; slot < e->slots_len; slot++)
 		if (e->by_slot[slot] && e->by_slot[slot]->overlay_dev == f->overlay_dev)
 			return e->by_slot[slot];
@@ -137,16 +112,16 @@ static struct track *track_of(const struct engine *e, const struct folded *f)
 
 static struct tree_node *node_of(const struct track *t, const struct folded *f)
 {
-	if (!t || !t->c->tree || (f->container && f->target != DW_TARGET_LAYER))
+	if (!t || !t->c->tree || (f->key.container && f->target != DW_TARGET_LAYER))
 		return NULL;
 	/*
 	 * Every tier counts by the upper inode, and what is counted for the container's
 	 * layer lies on its upper's file system, whatever number that has: a subvolume of
 	 * btrfs shows stat another than the kernel's.
 	 */
-	if (!f->container && f->key.dev != tree_dev(t->c->tree))
+	if (!f->key.container && f->key.file.dev != tree_dev(t->c->tree))
 		return NULL;
-	return tree_find_ino(t->c->tree, f->key.ino);
+	return tree_find_ino(t->c->tree, f->key.file.ino);
 }
 
 static struct tree_cause cause_of(struct engine *e, uint64_t kernel_writer, uint64_t boot_ns)
@@ -213,7 +188,7 @@ static void fold_one(struct engine *e, struct folded *f)
 	if (!t->work_due_ns) /* written, yet equal by stat: the tree compares contents */
 		t->work_due_ns = clock_mono_ns();
 	/* Other tiers have totals of overlays nobody knew: probe_adopt_provisional(). */
-	if (!f->container && probe_tier(e->probe) == PROBE_TIER_FS)
+	if (!f->key.container && probe_tier(e->probe) == PROBE_TIER_FS)
 		probe_add_counts(e->probe, t->c->slot, DW_TARGET_LAYER, f->new_calls, f->new_bytes);
 	if (engine_has_raw_subscriber(e))
 		emit_burst(e, t, node, f, &last);
@@ -252,19 +227,102 @@ static void fold_all(struct engine *e)
 	}
 }
 
+/* --- out of the kernel --- */
+
+/* The same key may come from a cell and from every CPU's slot: sums, then the difference. */
+static void gather(const struct probe_file_key *key, const struct probe_file_counts *s, void *arg)
+{
+	struct folded_key k = key_of(key, s->container);
+	struct folded *f = folded_of(arg, &k);
+
+	if (!f)
+		return;
+	note(f, s);
+	f->new_bytes += s->bytes;
+	f->new_calls += s->calls;
+}
+
+/* Fold in what is taken; false when it has no node (yet), and is to stay where it was. */
+static bool take(const struct probe_file_key *key, const struct probe_file_counts *s, void *arg)
+{
+	struct folded_key k = key_of(key, s->container);
+	struct folded once = {.key = k}, *f = find_folded(arg, &k);
+
+	if (!f)
+		f = &once;
+	note(f, s);
+	f->drained_bytes += s->bytes;
+	f->drained_calls += s->calls;
+	if (f != &once) /* some of it was folded in before: fold_all() knows how much */
+		return true;
+	fold_one(arg, f);
+	return f->bytes == f->drained_bytes && f->calls == f->drained_calls;
+}
+
+/* What the kernel forgets, and may have to wait here for its node. */
+static void take_all(const struct probe_file_key *key, const struct probe_file_counts *s, void *arg)
+{
+	struct folded_key k = key_of(key, s->container);
+	struct engine *e = arg;
+	struct folded *f;
+	struct track *t;
+
+	e->drained++;
+	if (take(key, s, arg))
+		return;
+	f = folded_of(e, &k);
+	if (f) {
+		note(f, s);
+		f->drained_bytes += s->bytes;
+		f->drained_calls += s->calls;
+		return;
+	}
+	t = engine_track_of_slot(e, s->container);
+	if (t)
+		engine_report_loss(e, t, LOSS_FILES_FULL, s->calls);
+}
+
 void engine_fold_files(struct engine *e)
 {
 	if (!e->probe)
 		return;
+	if (probe_files_used(e->probe) > MANY_FILES) {
+		engine_take_files(e);
+		engine_state_save_soon(e);
+		return;
+	}
 	probe_foreach_file(e->probe, gather, e);
 	fold_all(e);
 }
 
+void engine_take_files(struct engine *e)
+{
+	if (!e->probe)
+		return;
+	probe_take_files(e->probe, take, e);
+	probe_foreach_slot(e->probe, gather, e);
+	fold_all(e);
+}
+
+/* What was moved out would die with the agent. */
+static void fold_moved(struct engine *e)
+{
+	engine_fold_files(e);
+	engine_state_save_soon(e);
+}
+
 void engine_drain_files(struct engine *e)
 {
-	probe_drain_files(e->probe, gather_drained, e);
-	engine_fold_files(e);
-	engine_state_save_soon(e); /* what was moved out would die with the agent */
+	probe_drain_files(e->probe, take_all, e);
+	fold_moved(e);
+}
+
+void engine_make_room_for_files(struct engine *e)
+{
+	if (probe_files_used(e->probe) <= probe_files_size(e->probe) / 16 * 13)
+		return;
+	probe_prune_files(e->probe, take_all, e);
+	fold_moved(e);
 }
 
 void engine_adopt_files(struct engine *e, const struct track *t)
@@ -275,7 +333,7 @@ void engine_adopt_files(struct engine *e, const struct track *t)
 	if (!e->probe || !t->overlay_dev)
 		return;
 	for (f = e->folded; f && !has_any; f = f->hh.next)
-		has_any = !f->container && f->overlay_dev == t->overlay_dev;
+		has_any = !f->key.container && f->overlay_dev == t->overlay_dev;
 	if (has_any)
 		engine_drain_files(e);
 }
@@ -291,7 +349,7 @@ void engine_forget_counts(struct engine *e, const struct track *t)
 	struct folded *f, *next;
 
 	HASH_ITER (hh, e->folded, f, next) {
-		if (!f->container || engine_track_of_slot(e, f->container) != t)
+		if (!f->key.container || engine_track_of_slot(e, f->key.container) != t)
 			continue;
 		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash keeps its own list */
 		HASH_DEL(e->folded, f);

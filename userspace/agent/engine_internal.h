@@ -125,14 +125,30 @@ struct told_name {
 	UT_hash_handle hh;
 };
 
+<<<<<<< HEAD
+=======
+/* Who marked an inode dirty last: renames, links and whiteouts mark the inode itself. */
+struct recent_mark {
+	struct dw_inode key;
+	struct tree_cause cause;
+	uint64_t expires_ns; /* monotonic */
+	UT_hash_handle hh;
+};
+
+struct folded_key {
+	struct probe_file_key file;
+	dw_container_t container; /* 0: written before anybody knew whose overlay_dev is */
+	uint32_t pad;
+};
+
+>>>>>>> 09be556 (kernel: counts of files lie in cells that user space takes them from)
 /* Numbers of a per-file aggregate already folded into its node. */
 struct folded {
-	struct dw_file_key key;
+	struct folded_key key;
 	uint64_t bytes, calls;
 	uint64_t drained_bytes, drained_calls; /* moved out of the kernel, folded in or not */
 	uint64_t first_boot_ns, last_boot_ns;
 	uint64_t first_writer, last_writer; /* the kernel's numbers */
-	dw_container_t container; /* 0: written before anybody knew whose overlay_dev is */
 	uint32_t target;
 	uint32_t overlay_dev;
 	uint64_t new_bytes, new_calls; /* what the kernel holds, as it is being read */
@@ -302,7 +318,14 @@ void engine_expire(struct engine *e, uint64_t now_ns);
 enum dw_op engine_derive_op(const struct queued_change *change, unsigned explained_ops);
 
 /* engine_counts.c */
+/*
+ * The same as engine_fold_files(), and the kernel's counts begin again at 0: what was taken
+ * is to be saved soon.
+ */
+void engine_take_files(struct engine *e);
 void engine_drain_files(struct engine *e);
+/* Call it often: a file without a cell has no counts of its own. */
+void engine_make_room_for_files(struct engine *e);
 void engine_emit_bursts(struct engine *e);
 /*
  * After @t's first scan and engine_fold_files(). Entries of the time before the container

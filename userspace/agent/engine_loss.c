@@ -244,8 +244,7 @@ void engine_check_probe(struct engine *e)
 	check_common(e, LOSS_DETACHED, health.detached - e->detached);
 	e->detached = health.detached;
 	check_nobodys(e, health.records_lost_nobodys);
-	if (health.files_size && health.files_used > health.files_size / 2)
-		engine_drain_files(e);
+	engine_make_room_for_files(e);
 }
 
 void engine_heal_container(struct engine *e, struct ledger_container *c)

@@ -167,10 +167,10 @@ static int load_folded(struct loading *l, json_t *array)
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	f->key = (struct dw_file_key){.ino = v[0], .dev = (uint32_t)v[1], .gen = (uint32_t)v[2]};
+	f->key.file = (struct probe_file_key){v[0], (uint32_t)v[1], (uint32_t)v[2]};
+	f->key.container = (dw_container_t)v[5];
 	f->bytes = v[3];
 	f->calls = v[4];
-	f->container = (dw_container_t)v[5];
 	HASH_ADD(hh, l->engine->folded, key, sizeof(f->key), f);
 	return 0;
 }

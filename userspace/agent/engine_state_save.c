@@ -123,11 +123,12 @@ static void save_folded(struct saving *s)
 	HASH_ITER (hh, s->engine->folded, f, next)
 		if (f->bytes > f->drained_bytes)
 			add_line(s->out,
-				 json_pack("{s:[I,I,I,I,I,I]}", "folded", (json_int_t)f->key.ino,
-					   (json_int_t)f->key.dev, (json_int_t)f->key.gen,
+				 json_pack("{s:[I,I,I,I,I,I]}", "folded",
+					   (json_int_t)f->key.file.ino, (json_int_t)f->key.file.dev,
+					   (json_int_t)f->key.file.gen,
 					   (json_int_t)(f->bytes - f->drained_bytes),
 					   (json_int_t)(f->calls - f->drained_calls),
-					   (json_int_t)f->container));
+					   (json_int_t)f->key.container));
 }
 
 static void add_header(const struct saving *s)
@@ -228,7 +229,7 @@ int engine_state_save(struct engine *e, bool now)
 	e->state->next_save_ns = start + ENGINE_SAVE_EVERY_NS;
 	if (!now && e->state->events_saved == e->stats.events)
 		return 0;
-	engine_fold_files(e); /* counts and the totals they come from are saved as one */
+	engine_take_files(e); /* counts and the totals they come from are saved as one */
 	if (e->probe)
 		probe_counts_epoch(e->probe, &set, &e->state->saved_drains);
 	e->state->events_saved = e->stats.events;

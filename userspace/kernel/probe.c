@@ -28,8 +28,13 @@ static void set_defaults(struct probe_options *o)
 {
 	o->max_containers = (o->max_containers ?: 1024) + 1; /* the last is the self-test's */
 	o->max_watched = (unsigned)power_of_two(o->max_watched ?: 262144);
+<<<<<<< HEAD
 	o->max_files = o->max_files ?: 65536;
 	o->ring_bytes = power_of_two(o->ring_bytes ?: 2u << 20);
+=======
+	o->max_files = o->max_files ?: 131072;
+	o->ring_bytes = power_of_two(o->ring_bytes ?: 1u << 20);
+>>>>>>> 09be556 (kernel: counts of files lie in cells that user space takes them from)
 	o->dirty_ring_bytes = power_of_two(o->dirty_ring_bytes ?: 2u << 20);
 }
 
@@ -70,37 +75,13 @@ static void close_rings(struct probe *p)
 		close(p->rings_fd);
 }
 
-static uint32_t map_id(int fd)
-{
-	struct bpf_map_info info = {0};
-	uint32_t len = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
-}
-
-/* Which of the two tables of files the agent before us had in use. */
-static int find_active_files(struct probe *p)
-{
-	uint32_t zero = 0, id;
-
-	if (bpf_map_lookup_elem(p->maps[MAP_FILES], &zero, &id))
-		return -errno;
-	p->files_active = id == map_id(p->maps[MAP_FILES_B]) ? MAP_FILES_B : MAP_FILES_A;
-	return 0;
-}
-
 static int set_first_values(struct probe *p)
 {
-	uint32_t zero = 0, fd = (uint32_t)p->maps[MAP_FILES_A];
-
 	if (p->was_adopted) {
 		p->containers_seen = p->options.max_containers;
 		slots_repair(p);
-		return control_note_stale(p) ?: find_active_files(p);
+		return control_note_stale(p) ?: cells_repair(p);
 	}
-	p->files_active = MAP_FILES_A;
-	if (bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY))
-		return -errno;
 	return control_init(p);
 }
 

@@ -67,8 +67,13 @@ struct probe_options {
 	const char *scratch_dir; /* for the self-test, see below; NULL: none is made */
 	unsigned max_containers; /* 0: 1024 */
 	unsigned max_watched;	 /* inodes; 0: 262144; rounded up to a power of two */
+<<<<<<< HEAD
 	unsigned max_files;	 /* per-file aggregates in the kernel; 0: 65536 */
 	size_t ring_bytes;	 /* of "events"; 0: 2 MiB; rounded up to a power of two */
+=======
+	unsigned max_files;	 /* files counted at once; 0: 131072 */
+	size_t ring_bytes;	 /* of "events"; 0: 1 MiB; rounded up to a power of two */
+>>>>>>> 09be556 (kernel: counts of files lie in cells that user space takes them from)
 	size_t dirty_ring_bytes; /* 0: 2 MiB */
 };
 
@@ -240,19 +245,52 @@ int probe_read_counters(const struct probe *p, dw_container_t c, struct dw_count
 typedef void (*probe_counters_fn)(dw_container_t c, const struct dw_counters *counters, void *arg);
 int probe_foreach_counters(const struct probe *p, probe_counters_fn fn, void *arg);
 
+/* A file that was written to: inode number in the upper layer, kernel dev_t, i_generation. */
+struct probe_file_key {
+	uint64_t ino;
+	uint32_t dev;
+	uint32_t gen;
+};
+
+struct probe_file_counts {
+	uint64_t bytes, calls; /* since they were taken last */
+	uint64_t first_boot_ns, last_boot_ns;
+	uint64_t first_writer, last_writer; /* keys of "writers" */
+	dw_container_t container;	    /* 0: provisional, see .overlay_dev */
+	uint32_t target;		    /* enum dw_target */
+	uint32_t overlay_dev;		    /* provisional: super block of the writer's root */
+};
+
 /*
- * Every per-file aggregate, hash and per-CPU slots merged per call is up to the
- * caller: the same key may be reported more than once; add the numbers up.
+ * What is counted per file and not taken yet. The same file may be reported more than
+ * once, by its cell and by each processor's slot: add the numbers up. 0 or -errno.
  */
-typedef void (*probe_file_fn)(const struct dw_file_key *key, const struct dw_file_stats *stats,
-			      void *arg);
+typedef void (*probe_file_fn)(const struct probe_file_key *key,
+			      const struct probe_file_counts *counts, void *arg);
 int probe_foreach_file(const struct probe *p, probe_file_fn fn, void *arg);
 
 /*
- * Move every aggregate out of the kernel exactly once: what @fn got is gone from
- * the kernel. Call it when probe_health.files_used passes half of files_size.
+ * Take what the cells have counted: exactly once, and programs go on meanwhile. The files
+ * stay known; counts that @fn does not want, it returns false, stay where they are. What
+ * slots hold is not taken, and reported by probe_foreach_slot(); it comes into the cells in
+ * time. 0 or -errno.
+ */
+typedef bool (*probe_take_fn)(const struct probe_file_key *key,
+			      const struct probe_file_counts *counts, void *arg);
+int probe_take_files(struct probe *p, probe_take_fn fn, void *arg);
+int probe_foreach_slot(const struct probe *p, probe_file_fn fn, void *arg);
+
+/*
+ * The same, and the files are forgotten: all of them, and half of the slots emptied as
+ * well, with probe_drain_files(); those that were not written to for longest, until half of
+ * the cells are free, with probe_prune_files().
  */
 int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg);
+int probe_prune_files(struct probe *p, probe_file_fn fn, void *arg);
+
+/* Files with a cell, and how many there may be. Costs a load. */
+uint64_t probe_files_used(const struct probe *p);
+uint64_t probe_files_size(const struct probe *p);
 
 /*
  * Which counters these are: @ret_set is another after the maps were made anew, @ret_drains

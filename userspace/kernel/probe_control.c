@@ -25,6 +25,7 @@ int control_init(struct probe *p)
 	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick))
 		return -errno;
 	p->control->tier = p->tier;
+	p->control->buckets = (uint32_t)probe_map_entries(p, MAP_TAGS);
 	p->control->tick_ns = clock_of_timespec(&tick);
 	if (!p->control->tick_ns)
 		return -EINVAL;
@@ -60,11 +61,11 @@ void control_bump_epoch(struct probe *p)
 
 void control_wait_for_programs(const struct probe *p)
 {
-	uint32_t zero = 0, fd = (uint32_t)p->maps[p->files_active];
+	uint32_t zero = 0, fd = (uint32_t)p->maps[MAP_TURN_ONE];
 
 	/* An update of a map of maps returns only when programs that may use the old
 	 * value are done; that the value is the same does not matter. */
-	bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY);
+	bpf_map_update_elem(p->maps[MAP_TURN], &zero, &fd, BPF_ANY);
 }
 
 /* --- what an earlier agent set and nobody has set again --- */

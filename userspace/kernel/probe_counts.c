@@ -2,10 +2,8 @@
 /*
  * probe_counts.c - counters, per-file aggregates, writers: out of the kernel's maps.
  *
- * A file's numbers are in the table "files" and, not yet moved there, in a slot of
- * each CPU that wrote to it. The slots of the main program are read as they change, and
- * emptied in the half it does not use; the others while we hold them, like a program
- * does: one that finds them held works around them.
+ * A file's numbers are in its cell (probe_cells.c) and, not yet moved there, in a slot of
+ * each CPU that wrote to it (probe_slots.c).
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -108,79 +106,9 @@ int probe_adopt_provisional(struct probe *p, dw_container_t c)
 
 /* --- per file --- */
 
-/* Keys and values of one batched look-up; a bucket of the hash must fit. */
-#define BATCH 512
-
-struct batch {
-	struct dw_file_key keys[BATCH];
-	struct dw_file_stats stats[BATCH];
-};
-
-/* Returns 0, -ENOENT at the end, or -errno. */
-static int foreach_batch(int map_fd, bool empty, void *from, void *next, probe_file_fn fn,
-			 void *arg)
-{
-	auto_free struct batch *b = malloc(sizeof(*b));
-	uint32_t n = BATCH, i;
-	int err;
-
-	if (!b)
-		return -ENOMEM;
-	err = empty ? bpf_map_lookup_and_delete_batch(map_fd, from, next, b->keys, b->stats, &n,
-						      NULL)
-		    : bpf_map_lookup_batch(map_fd, from, next, b->keys, b->stats, &n, NULL);
-	if (err && errno != ENOENT)
-		return -errno;
-	for (i = 0; i < n; i++)
-		fn(&b->keys[i], &b->stats[i], arg);
-	return err ? -ENOENT : 0;
-}
-
-/* Report all entries of a table that no program adds to while it is emptied. */
-static int foreach_entry(int map_fd, bool empty, probe_file_fn fn, void *arg)
-{
-	uint64_t cursor[2] = {0, 0};
-	void *from = NULL;
-	int err;
-
-	do {
-		err = foreach_batch(map_fd, empty, from, cursor, fn, arg);
-		from = cursor;
-	} while (!err);
-	return err == -ENOENT ? 0 : err;
-}
-
 int probe_foreach_file(const struct probe *p, probe_file_fn fn, void *arg)
 {
-	int err = foreach_entry(p->maps[MAP_FILES_A], false, fn, arg);
-
-	if (!err)
-		err = foreach_entry(p->maps[MAP_FILES_B], false, fn, arg);
-	return err ?: slots_foreach(p, false, fn, arg);
-}
-
-int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg)
-{
-	int idle = p->files_active == MAP_FILES_A ? MAP_FILES_B : MAP_FILES_A;
-	int full = p->files_active;
-	uint32_t zero = 0, fd = (uint32_t)p->maps[idle];
-	int err;
-
-	/* A drain that failed half-way has left something in the idle one. */
-	err = foreach_entry(p->maps[idle], true, fn, arg);
-	if (err)
-		return err;
-	__atomic_or_fetch(&p->control->drains, 1, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&p->control->half, !p->control->half, __ATOMIC_SEQ_CST);
-	/* Returns when no program runs that saw the other table or the other half. */
-	if (bpf_map_update_elem(p->maps[MAP_FILES], &zero, &fd, BPF_ANY))
-		return -errno;
-	p->files_active = idle;
-	p->control->files_base = __atomic_load_n(&p->control->files_started, __ATOMIC_SEQ_CST);
-	err = slots_foreach(p, true, fn, arg);
-	err = err ?: foreach_entry(p->maps[full], true, fn, arg);
-	__atomic_add_fetch(&p->control->drains, 1, __ATOMIC_SEQ_CST);
-	return err;
+	return cells_foreach(p, fn, arg) ?: slots_foreach(p, false, fn, arg);
 }
 
 void probe_counts_epoch(const struct probe *p, uint64_t *ret_set, uint64_t *ret_drains)

@@ -139,8 +139,8 @@ void probe_read_pulse(const struct probe *p, struct probe_health *ret)
 	*ret = (struct probe_health){
 		.runs_missed = p->control->lost_runs,
 		.detached = p->detached,
-		.files_used = p->control->files_started - p->control->files_base,
-		.files_size = p->options.max_files,
+		.files_used = probe_files_used(p),
+		.files_size = probe_files_size(p),
 	};
 	probe_foreach_program(p, add_missed, &ret->runs_missed);
 	if (!probe_read_counters(p, 0, &nobodys))
@@ -173,8 +173,8 @@ int probe_read_health(const struct probe *p, struct probe_health *ret)
 		.detached = p->detached,
 		.watched_used = p->watch.used,
 		.watched_size = p->watch.size,
-		.files_used = p->control->files_started - p->control->files_base,
-		.files_size = p->options.max_files,
+		.files_used = probe_files_used(p),
+		.files_size = probe_files_size(p),
 		.writers_size = map_size(p, MAP_WRITERS),
 		.containers_used = count_keys(p->maps[MAP_OVERLAYS]),
 		.containers_size = p->options.max_containers - 1,

@@ -28,9 +28,10 @@ enum probe_map {
 	MAP_SHARED_MARKS,
 	MAP_COUNTERS,
 	MAP_ADDED,
-	MAP_FILES_A,
-	MAP_FILES_B,
-	MAP_FILES,
+	MAP_CELLS,
+	MAP_TAGS,
+	MAP_TURN_ONE,
+	MAP_TURN,
 	MAP_SLOTS,
 	MAP_WRITERS,
 	MAP_PROVISIONAL,
@@ -129,7 +130,6 @@ struct probe {
 	struct dw_inode *uppers;   /* by container */
 	struct dw_inode *adopting; /* by container: see probe_adopt_provisional() */
 	struct stale_node *stale;  /* uthash */
-	int files_active;	   /* MAP_FILES_A or MAP_FILES_B */
 	uint64_t overflow_seen;
 	uint64_t detached; /* hooks that were detached from outside so far */
 	uint64_t records_received;
@@ -203,6 +203,7 @@ void probe_hooks_note(struct hook *h, int error, const char *why_not);
 /* probe_maps.c: those that are read or written without a system call. */
 int maps_map(struct probe *p);
 void maps_unmap(struct probe *p);
+size_t maps_page_align(size_t n);
 
 /* probe_ring.c */
 /* @data is valid during the call only. What is not 0 ends ring_consume(), which returns it. */
@@ -254,6 +255,13 @@ void probe_self_test(struct probe *p, const char *dir);
 void counters_add(struct dw_counters *sum, const struct dw_cpu_counters *c);
 /* Before counters are read: what probe_adopt_provisional() has put off. */
 void counters_settle(const struct probe *p);
+
+/* probe_cells.c */
+int cells_foreach(const struct probe *p, probe_file_fn fn, void *arg);
+/* Free those of container @c, counts and all. 0 or -errno. */
+int cells_free_of(struct probe *p, dw_container_t c);
+/* Keep what an agent was about to free when it died. 0 or -errno. */
+int cells_repair(struct probe *p);
 
 /* probe_slots.c: let go of the slots that an agent held when it died. */
 void slots_repair(struct probe *p);

@@ -25,15 +25,25 @@
 #define LOAD_TRIES 16 /* programs that may be refused before a tier is given up */
 
 static const char *const map_names[MAP_MAX] = {
-	[MAP_EVENTS] = "events",     [MAP_DIRTY_RING] = "dirty_ring",
-	[MAP_CONTROL] = "control",   [MAP_ROOTS] = "roots",
-	[MAP_CGROUPS] = "cgroups",   [MAP_OVERLAYS] = "overlays",
-	[MAP_WATCHED] = "watched",   [MAP_FILTER] = "filter",
-	[MAP_DIRTY] = "dirty",	     [MAP_SHARED_MARKS] = "shared",
-	[MAP_COUNTERS] = "counters", [MAP_ADDED] = "added",
-	[MAP_FILES_A] = "files_a",   [MAP_FILES_B] = "files_b",
-	[MAP_FILES] = "files",	     [MAP_SLOTS] = "slots",
-	[MAP_WRITERS] = "writers",   [MAP_PROVISIONAL] = "provisional",
+	[MAP_EVENTS] = "events",
+	[MAP_DIRTY_RING] = "dirty_ring",
+	[MAP_CONTROL] = "control",
+	[MAP_ROOTS] = "roots",
+	[MAP_CGROUPS] = "cgroups",
+	[MAP_OVERLAYS] = "overlays",
+	[MAP_WATCHED] = "watched",
+	[MAP_FILTER] = "filter",
+	[MAP_DIRTY] = "dirty",
+	[MAP_SHARED_MARKS] = "shared",
+	[MAP_COUNTERS] = "counters",
+	[MAP_ADDED] = "added",
+	[MAP_CELLS] = "cells",
+	[MAP_TAGS] = "tags",
+	[MAP_TURN_ONE] = "turn_one",
+	[MAP_TURN] = "turn",
+	[MAP_SLOTS] = "slots",
+	[MAP_WRITERS] = "writers",
+	[MAP_PROVISIONAL] = "provisional",
 	[MAP_EXECS] = "execs",
 };
 
@@ -182,9 +192,10 @@ size_t probe_map_entries(const struct probe *p, enum probe_map map)
 	case MAP_OVERLAYS:
 	case MAP_CGROUPS:
 		return 4ul * o->max_containers;
-	case MAP_FILES_A:
-	case MAP_FILES_B:
-		return o->max_files;
+	case MAP_CELLS:
+		return probe_map_entries(p, MAP_TAGS) * DW_BUCKET_CELLS;
+	case MAP_TAGS:
+		return (o->max_files + DW_BUCKET_CELLS - 1) / DW_BUCKET_CELLS;
 	case MAP_SLOTS:
 		return (size_t)p->cpus * DW_SLOTS_PER_CPU;
 	default:

@@ -8,7 +8,7 @@
 
 #include "kernel/probe_internal.h"
 
-static size_t page_align(size_t n)
+size_t maps_page_align(size_t n)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
@@ -20,17 +20,17 @@ static size_t mapped_size(const struct probe *p, enum probe_map map)
 {
 	switch (map) {
 	case MAP_CONTROL:
-		return page_align(sizeof(struct dw_control));
+		return maps_page_align(sizeof(struct dw_control));
 	case MAP_FILTER:
-		return page_align(DW_FILTER_BITS / 64 * sizeof(struct dw_filter));
+		return maps_page_align(DW_FILTER_BITS / 64 * sizeof(struct dw_filter));
 	case MAP_SHARED_MARKS:
-		return page_align(DW_SHARED_MARKS);
+		return maps_page_align(DW_SHARED_MARKS);
 	case MAP_DIRTY:
-		return page_align(p->options.max_watched * sizeof(uint64_t));
+		return maps_page_align(p->options.max_watched * sizeof(uint64_t));
 	case MAP_SLOTS:
-		return page_align((size_t)p->cpus * DW_SLOTS_PER_CPU * sizeof(struct dw_slot));
+		return maps_page_align((size_t)p->cpus * DW_SLOTS_PER_CPU * sizeof(struct dw_slot));
 	case MAP_ADDED:
-		return page_align(p->options.max_containers * sizeof(struct dw_counters));
+		return maps_page_align(p->options.max_containers * sizeof(struct dw_counters));
 	default:
 		return 0;
 	}

@@ -24,8 +24,7 @@
 #include "kernel/probe_internal.h"
 #include "kernel/scratch.h"
 
-#define BYTES	  96 /* of each write */
-#define MAX_FILES 64 /* of ours in the kernel's table, with room to spare */
+#define BYTES 96 /* of each write */
 
 #ifndef XFS_SUPER_MAGIC
 #define XFS_SUPER_MAGIC 0x58465342
@@ -183,31 +182,10 @@ static bool try_step(struct probe *p, const struct scratch *s, const struct step
 
 /* --- and leave no trace */
 
-struct own_files {
-	dw_container_t container;
-	struct dw_file_key keys[MAX_FILES];
-	size_t len;
-};
-
-static void note_own(const struct dw_file_key *key, const struct dw_file_stats *stats, void *arg)
-{
-	struct own_files *own = arg;
-
-	if (stats->container == own->container && own->len < MAX_FILES)
-		own->keys[own->len++] = *key;
-}
-
 static void forget_files(struct probe *p)
 {
-	struct own_files own = {.container = nobody_else(p)};
-
-	slots_empty_of(p, own.container);
-	probe_foreach_file(p, note_own, &own);
-	p->control->files_base += own.len;
-	for (size_t i = 0; i < own.len; i++) {
-		bpf_map_delete_elem(p->maps[MAP_FILES_A], &own.keys[i]);
-		bpf_map_delete_elem(p->maps[MAP_FILES_B], &own.keys[i]);
-	}
+	slots_empty_of(p, nobody_else(p));
+	cells_free_of(p, nobody_else(p));
 }
 
 static int run_steps(struct probe *p, const struct scratch *s, struct strbuf *text)

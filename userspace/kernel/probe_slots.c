@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * probe_slots.c - what the slots of slot.bpf.h hold that "files" does not.
+ * probe_slots.c - what the slots of slot.bpf.h hold that cells do not.
+ *
+ * The slots of the main program are read as they change, and emptied in the half it does
+ * not use; the others while we hold them, like a program does: one that finds them held
+ * works around them.
  */
 #include <errno.h>
 #include <sched.h>
@@ -12,8 +16,8 @@
 #define SLOT_TRIES 10000
 
 struct slot_copy {
-	struct dw_file_key key;
-	struct dw_file_stats stats;
+	struct probe_file_key key;
+	struct probe_file_counts counts;
 };
 
 static bool slots_hold(struct dw_slot *lock)
@@ -51,15 +55,15 @@ void slots_repair(struct probe *p)
 		}
 }
 
-/* False when the slot holds nothing that "files" does not. */
+/* False when the slot holds nothing that cells do not. */
 static bool slot_read(const struct probe *p, const struct dw_slot *slot, struct slot_copy *ret)
 {
 	uint64_t ticks = slot->last_jiffies - slot->claimed_jiffies;
 
 	if (!slot->ino || !(slot->calls | slot->bytes))
 		return false;
-	ret->key = (struct dw_file_key){.ino = slot->ino, .dev = slot->dev, .gen = slot->gen};
-	ret->stats = (struct dw_file_stats){
+	ret->key = (struct probe_file_key){.ino = slot->ino, .dev = slot->dev, .gen = slot->gen};
+	ret->counts = (struct probe_file_counts){
 		.bytes = slot->bytes,
 		.calls = slot->calls,
 		.first_boot_ns = slot->claimed_boot_ns,
@@ -179,7 +183,12 @@ int slots_foreach(const struct probe *p, bool empty, probe_file_fn fn, void *arg
 		n = copy_main(p, slots_of_cpu(p, cpu), empty, copies);
 		n += copy_other(p, slots_of_cpu(p, cpu), empty, copies + n);
 		for (i = 0; i < n; i++)
-			fn(&copies[i].key, &copies[i].stats, arg);
+			fn(&copies[i].key, &copies[i].counts, arg);
 	}
 	return 0;
+}
+
+int probe_foreach_slot(const struct probe *p, probe_file_fn fn, void *arg)
+{
+	return slots_foreach(p, false, fn, arg);
 }
