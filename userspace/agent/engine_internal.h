@@ -125,23 +125,12 @@ struct told_name {
 	UT_hash_handle hh;
 };
 
-<<<<<<< HEAD
-=======
-/* Who marked an inode dirty last: renames, links and whiteouts mark the inode itself. */
-struct recent_mark {
-	struct dw_inode key;
-	struct tree_cause cause;
-	uint64_t expires_ns; /* monotonic */
-	UT_hash_handle hh;
-};
-
 struct folded_key {
 	struct probe_file_key file;
 	dw_container_t container; /* 0: written before anybody knew whose overlay_dev is */
 	uint32_t pad;
 };
 
->>>>>>> 09be556 (kernel: counts of files lie in cells that user space takes them from)
 /* Numbers of a per-file aggregate already folded into its node. */
 struct folded {
 	struct folded_key key;

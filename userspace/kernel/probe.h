@@ -67,13 +67,8 @@ struct probe_options {
 	const char *scratch_dir; /* for the self-test, see below; NULL: none is made */
 	unsigned max_containers; /* 0: 1024 */
 	unsigned max_watched;	 /* inodes; 0: 262144; rounded up to a power of two */
-<<<<<<< HEAD
-	unsigned max_files;	 /* per-file aggregates in the kernel; 0: 65536 */
-	size_t ring_bytes;	 /* of "events"; 0: 2 MiB; rounded up to a power of two */
-=======
 	unsigned max_files;	 /* files counted at once; 0: 131072 */
-	size_t ring_bytes;	 /* of "events"; 0: 1 MiB; rounded up to a power of two */
->>>>>>> 09be556 (kernel: counts of files lie in cells that user space takes them from)
+	size_t ring_bytes;	 /* of "events"; 0: 2 MiB; rounded up to a power of two */
 	size_t dirty_ring_bytes; /* 0: 2 MiB */
 };
 
