@@ -258,6 +258,8 @@ bool tree_read_step(struct tree *t, uint64_t until_ns)
 		for (left = steps; left && !is_done; left--) {
 			if (!r->is_listed)
 				list_step(t, r);
+			else if (awaits_mounts(t))
+				break;
 			else
 				is_done = !sweep_step(t, r);
 		}
