@@ -13,7 +13,8 @@
  *	engine_explain.c    what records of the last moments explain
  *	engine_recall.c     the inodes they were of
  *	engine_derive.c     which operation a verified change stands for
- *	engine_counts.c     totals, per-file counts, bursts
+ *	engine_counts.c     totals
+ *	engine_fold.c	    per-file counts, bursts
  *	engine_execs.c      executions of drifted files
  *	engine_runtime.c    what the runtime made, not the workload
  *	engine_loss.c       loss found, counted, marked and healed
@@ -306,7 +307,7 @@ void engine_expire(struct engine *e, uint64_t now_ns);
 /* The operation an unexplained change stands for; DW_OP_INVALID: none worth an event. */
 enum dw_op engine_derive_op(const struct queued_change *change, unsigned explained_ops);
 
-/* engine_counts.c */
+/* engine_fold.c */
 /*
  * The same as engine_fold_files(), and the kernel's counts begin again at 0: what was taken
  * is to be saved soon.

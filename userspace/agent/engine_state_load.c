@@ -176,8 +176,9 @@ static int load_folded(struct loading *l, json_t *array)
 }
 
 /*
- * Files the earlier agent moved out of the kernel after it saved start at 0 there; of a
- * move that was cut short nobody knows which: then none is counted twice.
+ * What the earlier agent took of the kernel's counts after it saved is lost. What it had
+ * folded in of a file without taking it is still there, and not to be counted twice; should
+ * it have been taken meanwhile after all, then as much less is counted.
  */
 static int load_header(struct loading *l, json_t *line)
 {
@@ -191,7 +192,7 @@ static int load_header(struct loading *l, json_t *line)
 	if (strcmp(set, s->set) != 0)
 		s->counts_continue = false;
 	s->has_lost_flush = s->counts_continue && drains != s->drains;
-	l->has_same_counts = s->counts_continue && (drains == s->drains || s->drains & 1);
+	l->has_same_counts = s->counts_continue;
 	l->has_header = true;
 	return 0;
 }
