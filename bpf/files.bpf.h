@@ -53,8 +53,11 @@ static __always_inline bool tag_take(__u64 *tag, __u64 value, __u32 cell)
 }
 #endif
 
-static __always_inline __u64 hash_of(__u64 ino, __u64 dev_gen, __u64 factor)
+/* With a key that was drawn: no container can choose files for one bucket. */
+static __always_inline __u64 hash_of(const struct dw_control *control, __u64 ino, __u64 dev_gen,
+				     __u64 factor)
 {
+	ino ^= control->set;
 	return ((ino ^ dev_gen << 32 ^ dev_gen >> 32) * factor) ^ dev_gen * OTHER_HASH;
 }
 
@@ -111,16 +114,17 @@ static __always_inline __u32 bucket_find(__u32 bucket, __u64 tag, __u64 ino, __u
 __weak __noinline __u32 cell_find(__u64 ino, __u64 dev_gen, __u32 owner)
 {
 	struct dw_control *control = control_get();
-	__u64 hash = hash_of(ino, dev_gen, FIRST_HASH);
-	__u64 tag = tag_of(hash);
+	__u64 hash, tag;
 	__u32 found;
 
 	if (!control)
 		return CELL_NONE;
+	hash = hash_of(control, ino, dev_gen, FIRST_HASH);
+	tag = tag_of(hash);
 	found = bucket_find(bucket_of(hash, control), tag, ino, dev_gen, owner);
 	if (found != CELL_NONE)
 		return found;
-	hash = hash_of(ino, dev_gen, OTHER_HASH);
+	hash = hash_of(control, ino, dev_gen, OTHER_HASH);
 	return bucket_find(bucket_of(hash, control), tag, ino, dev_gen, owner);
 }
 
@@ -159,26 +163,27 @@ static __always_inline __u32 bucket_take(__u32 bucket, __u64 tag)
 __weak __noinline __u32 cell_take(__u64 ino, __u64 dev_gen)
 {
 	struct dw_control *control = control_get();
-	__u64 hash = hash_of(ino, dev_gen, FIRST_HASH);
-	__u64 tag = tag_of(hash);
 	__u32 bucket, other;
+	__u64 hash;
 
 	if (!control)
 		return CELL_NONE;
+	hash = hash_of(control, ino, dev_gen, FIRST_HASH);
 	bucket = bucket_of(hash, control);
-	other = bucket_of(hash_of(ino, dev_gen, OTHER_HASH), control);
+	other = bucket_of(hash_of(control, ino, dev_gen, OTHER_HASH), control);
 	if (bucket_filled(other) < bucket_filled(bucket))
 		bucket = other;
-	return bucket_take(bucket, tag);
+	return bucket_take(bucket, tag_of(hash));
 }
 
-static __always_inline void cell_publish(__u32 index, __u64 ino, __u64 dev_gen)
+static __always_inline void cell_publish(const struct dw_control *control, __u32 index, __u64 ino,
+					 __u64 dev_gen)
 {
 	struct dw_tags *tags = tags_at(index / DW_BUCKET_CELLS);
 
 	if (tags)
 		store_after(&tags->tag[index & (DW_BUCKET_CELLS - 1)],
-			    tag_of(hash_of(ino, dev_gen, FIRST_HASH)));
+			    tag_of(hash_of(control, ino, dev_gen, FIRST_HASH)));
 }
 
 /* --- a slot's --- */
@@ -245,7 +250,7 @@ static __always_inline struct dw_cell *slot_cell(const struct dw_slot *slot, boo
 	if (!cell || !control)
 		return NULL;
 	cell_fill(cell, slot);
-	cell_publish(index, slot->ino, dev_gen);
+	cell_publish(control, index, slot->ino, dev_gen);
 	count(&control->files_started, 1);
 	*ret_first = true;
 	return NULL;

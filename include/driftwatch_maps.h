@@ -105,8 +105,7 @@ struct dw_cell {
 	__u64 first_writer;
 	__u32 owner; /* DW_CELL_OWNER() */
 	union {
-		__u32 judged_ticks; /* when that was found true of every writer; 0: it does not last
-				     */
+		__u32 judged_ticks; /* when it was found true of all writers; 0: it was not */
 		__u32 overlay_dev;  /* of no container: super block of the writer's root */
 	};
 	__u32 first_ticks; /* jiffies, the lower half */
