@@ -190,7 +190,6 @@ static int free_cells(struct walk *w, cell_fn choose, bool empty_slots)
 	struct dw_control *control = w->p->control;
 	int err = 0;
 
-	drain_begins(w->p);
 	if (empty_slots)
 		__atomic_store_n(&control->half, !control->half, __ATOMIC_SEQ_CST);
 	for_each_cell(w, choose);
@@ -198,7 +197,6 @@ static int free_cells(struct walk *w, cell_fn choose, bool empty_slots)
 	if (empty_slots)
 		err = slots_foreach(w->p, true, w->fn, w->arg);
 	for_each_cell(w, free_leaving);
-	drain_ends(w->p, true);
 	return err;
 }
 
@@ -209,7 +207,9 @@ int probe_drain_files(struct probe *p, probe_file_fn fn, void *arg)
 
 	if (err)
 		return err;
+	drain_begins(p);
 	err = free_cells(&w, tell_to_leave, true);
+	drain_ends(p, true);
 	walk_end(&w);
 	return err;
 }
@@ -270,7 +270,9 @@ int probe_prune_files(struct probe *p, probe_file_fn fn, void *arg)
 	wanted = prune.walk.buckets * DW_BUCKET_CELLS / 2;
 	while (found < wanted && prune.youngest > 0)
 		found += prune.by_age[--prune.youngest];
+	drain_begins(p);
 	err = free_cells(&prune.walk, leave_if_old, false);
+	drain_ends(p, true);
 	walk_end(&prune.walk);
 	return err;
 }

@@ -258,7 +258,7 @@ void counters_settle(const struct probe *p);
 
 /* probe_cells.c */
 int cells_foreach(const struct probe *p, probe_file_fn fn, void *arg);
-/* Free those of container @c, counts and all. 0 or -errno. */
+/* Free those of container @c, whose counts nobody misses. 0 or -errno. */
 int cells_free_of(struct probe *p, dw_container_t c);
 /* Keep what an agent was about to free when it died. 0 or -errno. */
 int cells_repair(struct probe *p);
