@@ -91,8 +91,7 @@ static __always_inline bool cell_is(const struct dw_cell *cell, __u64 ino, __u64
 }
 
 /* The index of the file's cell in @bucket, or CELL_NONE. */
-static __always_inline __u32 bucket_find(__u32 bucket, __u64 tag, __u64 ino, __u64 dev_gen,
-					 __u32 owner)
+__weak __noinline __u32 bucket_find(__u32 bucket, __u64 tag, __u64 ino, __u64 dev_gen, __u32 owner)
 {
 	struct dw_tags *tags = tags_at(bucket);
 	struct dw_cell *cell;
@@ -129,7 +128,7 @@ __weak __noinline __u32 cell_find(__u64 ino, __u64 dev_gen, __u32 owner)
 }
 
 /* How far @bucket is filled: cells are taken from its beginning. */
-static __always_inline __u32 bucket_filled(__u32 bucket)
+__weak __noinline __u32 bucket_filled(__u32 bucket)
 {
 	struct dw_tags *tags = tags_at(bucket);
 	__u32 i;
