@@ -133,7 +133,7 @@ struct {
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 131072);
+	__uint(max_entries, 122880);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct dw_cell);
@@ -142,7 +142,7 @@ struct {
 /* Which cell is for which file; an element for each bucket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 131072 / DW_BUCKET_CELLS);
+	__uint(max_entries, 122880 / DW_BUCKET_CELLS);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct dw_tags);

@@ -86,7 +86,7 @@ const struct config_setting config_settings[] = {
 	{"max-watched", CONFIG_COUNT, AT(max_watched), 1, 1u << 26, NULL, false, NULL, "N",
 	 "Inodes watched in the kernel, others are scanned (262144)"},
 	{"max-counted", CONFIG_COUNT, AT(max_counted), 1, 1u << 24, NULL, false, NULL, "N",
-	 "Files counted at once in the kernel (131072)"},
+	 "Files counted at once in the kernel (122880)"},
 	{"ring-bytes", CONFIG_BYTES, AT(ring_bytes), 4096, 1u << 30, NULL, false, NULL, "BYTES",
 	 "Room for records that wait in the kernel (2MiB)"},
 	{"max-series", CONFIG_COUNT, AT(max_series), 1, 100000000, NULL, true, NULL, "N",

@@ -28,7 +28,7 @@ static void set_defaults(struct probe_options *o)
 {
 	o->max_containers = (o->max_containers ?: 1024) + 1; /* the last is the self-test's */
 	o->max_watched = (unsigned)power_of_two(o->max_watched ?: 262144);
-	o->max_files = o->max_files ?: 131072;
+	o->max_files = o->max_files ?: 122880;
 	o->ring_bytes = power_of_two(o->ring_bytes ?: 2u << 20);
 	o->dirty_ring_bytes = power_of_two(o->dirty_ring_bytes ?: 2u << 20);
 }

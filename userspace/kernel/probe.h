@@ -67,7 +67,7 @@ struct probe_options {
 	const char *scratch_dir; /* for the self-test, see below; NULL: none is made */
 	unsigned max_containers; /* 0: 1024 */
 	unsigned max_watched;	 /* inodes; 0: 262144; rounded up to a power of two */
-	unsigned max_files;	 /* files counted at once; 0: 131072 */
+	unsigned max_files;	 /* files counted at once; 0: 122880 */
 	size_t ring_bytes;	 /* of "events"; 0: 2 MiB; rounded up to a power of two */
 	size_t dirty_ring_bytes; /* 0: 2 MiB */
 };
