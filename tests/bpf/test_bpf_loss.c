@@ -137,7 +137,7 @@ static void cells_are_made_free_before_files_go_unlisted(void **state)
 
 	for (i = 0; i < FILES; i++) {
 		write_number(lab, i);
-		if (probe_files_used(lab->probe) < probe_files_size(lab->probe) / 2)
+		if (probe_files_used(lab->probe) < probe_files_size(lab->probe) / 4)
 			continue;
 		assert_int_equal(probe_prune_files(lab->probe, sum_files, &moved), 0);
 		assert_true(probe_files_used(lab->probe) <= probe_files_size(lab->probe) / 2);
