@@ -282,7 +282,7 @@ void engine_drain_files(struct engine *e)
 
 void engine_make_room_for_files(struct engine *e)
 {
-	if (probe_files_used(e->probe) <= probe_files_size(e->probe) / 8 * 7)
+	if (probe_files_used(e->probe) <= probe_files_size(e->probe) / 32 * 27)
 		return;
 	probe_prune_files(e->probe, take_all, e);
 	fold_moved(e);
