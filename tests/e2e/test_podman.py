@@ -128,6 +128,7 @@ def what_fuse_overlayfs_writes_is_the_layer_of_its_container(env):
     c = podman.start()
     with open(f"/proc/{c.inspect()['State']['Pid']}/mountinfo", encoding="utf-8") as f:
         check("fuse.fuse-overlayfs" in f.readline(), "its root is no fuse-overlayfs")
+    env.same(c, timeout=5)  # before it is known, what the daemon writes is the host's
     calls, written = c.control.load("write", "/img/written", 100)
     check(calls == 100, "the workload wrote something else")
     c.control.ask("op unlink_image")
