@@ -39,7 +39,7 @@ packages_vm=("${packages_build[@]}"
 
 # For the scenarios of scripts/vmtest, which take the runtimes into the machine.
 # shellcheck disable=SC2034
-packages_scenarios=(runc crun podman conmon docker.io containerd)
+packages_scenarios=(runc crun podman conmon docker.io containerd xfsprogs)
 
 # Print those of the given packages that are not installed.
 packages_missing() {

@@ -12,12 +12,15 @@ declare -A vm_scenarios=(
 	[cgroup-hybrid]="6.1 cgroups=hybrid"
 	[docker]="6.12 cgroups=v2"
 	[preempt]="6.12 cgroups=v2 preempt=full"
+	[xfs]="6.12 cgroups=v2"
 )
+# Modules beside the usual ones, and +those that the scenario loads itself, of /late.
+declare -A vm_scenario_modules=([xfs]="loop +xfs")
 scenario_disk_size=1800M
 
 # Programs of this machine that a scenario needs: those of the runtimes.
 scenario_programs=(runc crun podman conmon docker dockerd docker-init containerd
-	containerd-shim-runc-v2 ctr)
+	containerd-shim-runc-v2 ctr mkfs.xfs)
 
 # A program of this machine and every library that it loads, at the same paths.
 scenario_copy() { # program root
@@ -53,18 +56,19 @@ scenario_make_disk() {
 }
 
 run_scenario() { # name
-	local kernel arguments package tree dir=$work_dir/$1 start=$SECONDS
+	local kernel arguments package tree dir=$work_dir/$1 start=$SECONDS modules
 	read -r kernel arguments <<< "${vm_scenarios[$1]}"
 	if ! package=$(vm_provide_kernel "$kernel"); then
 		echo "not ok $1: no package of kernel $kernel can be fetched"
 		return 1
 	fi
 	tree=$apt_suite_cache/$package
+	read -ra modules <<< "${vm_scenario_modules[$1]:-}"
 	rm -rf "$dir" && mkdir -p "$dir"
 	scenario_make_disk > "$dir/make.log" 2>&1 &&
 		cp --sparse=always "$work_dir/disk-scenarios" "$dir/disk" &&
 		tests/vm/make_initramfs.py "$tree" "$work_dir/root-amd64/bin/busybox" tests/vm/init \
-			"$dir/initramfs" "${guest_modules[@]}" &&
+			"$dir/initramfs" "${guest_modules[@]}" "${modules[@]}" &&
 		vm_qemu amd64 "$dir" "$tree/kernel" "apparmor=0 scenario=$1 $arguments" -m 2048
 	debugfs -R "rdump /results $dir" "$dir/disk" 2> "$dir/debugfs.log"
 	rm -f "$dir/disk" "$dir/initramfs"

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -169,7 +170,104 @@ static void other_sizes_start_afresh(void **state)
 	assert_false(probe_was_adopted(lab->probe));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, open_pinned, close_pinned)
+/* --- a module that is loaded later: here its programs are left out until then --- */
+
+#define XFS_PROGRAMS "on_xfs_iunlock,on_xfs_create,on_xfs_symlink,on_xfs_remove,on_xfs_rename"
+
+static int open_without_xfs(void **state)
+{
+	struct lab *lab;
+
+	if (access("/sys/fs/bpf", W_OK) || !lab_can(PROBE_TIER_FS, LAB_XFS))
+		skip();
+	probe_unpin(pin_dir);
+	lab = lab_open(LAB_XFS, 300, PROBE_TIER_FS);
+	probe_close(lab->probe, false);
+	lab->probe = NULL;
+	assert_int_equal(setenv("DRIFTWATCH_SKIP_HOOKS", XFS_PROGRAMS, 1), 0);
+	assert_int_equal(reopen(lab, PROBE_TIER_FS), 0);
+	assert_int_equal(unsetenv("DRIFTWATCH_SKIP_HOOKS"), 0);
+	assert_false(probe_sees(lab->probe, PROBE_SEES_DIRTY_XFS));
+	*state = lab;
+	return 0;
+}
+
+/* What is written afterwards counts, and marks the directory of the layer. */
+static long watch_xfs(struct lab *lab)
+{
+	long slot;
+
+	assert_int_equal(probe_want(lab->probe, PROBE_SEES_DIRTY_XFS), 0);
+	assert_true(probe_sees(lab->probe, PROBE_SEES_DIRTY_XFS));
+	lab_register(lab);
+	slot = probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER);
+	assert_true(slot >= 0);
+	probe_take_dirty(lab->probe, slot);
+	return slot;
+}
+
+static void note_writers(const struct probe_record *r, void *arg)
+{
+	uint64_t *writers = arg;
+
+	if (r->type == DW_RECORD_OP && r->op->op < DW_OP_MAX)
+		writers[r->op->op] = r->op->writer;
+}
+
+static void what_a_module_brings_later_is_attached(void **state)
+{
+	struct lab *lab = *state;
+	uint64_t writers[DW_OP_MAX] = {0};
+	long slot = watch_xfs(lab);
+
+	write_some(lab, 1);
+	/* The write is seen by the first programs, the creation by the later ones. */
+	while (probe_drain(lab->probe, 64, note_writers, writers) > 0)
+		;
+	assert_true(writers[DW_OP_WRITE] > 1);
+	assert_int_equal(writers[DW_OP_CREATE], writers[DW_OP_WRITE]);
+	assert_int_equal(probe_take_dirty(lab->probe, slot), writers[DW_OP_WRITE]);
+
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(mkdir(lab_path(lab, "made_in_between"), 0755), 0);
+	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), 0);
+	assert_true(probe_was_adopted(lab->probe));
+	assert_int_equal(probe_want(lab->probe, PROBE_SEES_DIRTY_XFS), 0);
+	assert_int_equal(
+		probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER),
+		slot);
+	assert_true(probe_take_dirty(lab->probe, slot) > 1);
+}
+
+static void who_adopts_pins_attaches_it_too(void **state)
+{
+	struct lab *lab = *state;
+	long slot;
+
+	/* The first cannot, and says so. */
+	assert_int_equal(setenv("DRIFTWATCH_SKIP_HOOKS", "on_xfs_iunlock", 1), 0);
+	assert_int_equal(probe_want(lab->probe, PROBE_SEES_DIRTY_XFS), -EOPNOTSUPP);
+	assert_int_equal(unsetenv("DRIFTWATCH_SKIP_HOOKS"), 0);
+	assert_false(probe_sees(lab->probe, PROBE_SEES_DIRTY_XFS));
+	assert_int_equal(probe_want(lab->probe, PROBE_SEES_DIRTY_XFS), -EOPNOTSUPP);
+
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), 0);
+	assert_true(probe_was_adopted(lab->probe));
+	assert_false(probe_sees(lab->probe, PROBE_SEES_DIRTY_XFS));
+	slot = watch_xfs(lab);
+	assert_int_equal(mkdir(lab_path(lab, "made"), 0755), 0);
+	assert_true(probe_take_dirty(lab->probe, slot) > 1);
+	assert_int_equal(lab_counted(lab).ops[DW_OP_MKDIR], 1);
+
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), 0);
+	assert_true(probe_was_adopted(lab->probe));
+	assert_true(probe_sees(lab->probe, PROBE_SEES_DIRTY_XFS));
+}
+
+#define TEST_LATER(f) cmocka_unit_test_setup_teardown(f, open_without_xfs, close_pinned)
+#define TEST(f)	      cmocka_unit_test_setup_teardown(f, open_pinned, close_pinned)
 
 int main(void)
 {
@@ -181,6 +279,8 @@ int main(void)
 		TEST(a_second_agent_is_refused),
 		TEST(pins_of_another_version_are_refused),
 		TEST(other_sizes_start_afresh),
+		TEST_LATER(what_a_module_brings_later_is_attached),
+		TEST_LATER(who_adopts_pins_attaches_it_too),
 	};
 
 	if (!lab_can(PROBE_TIER_FS, LAB_ROOT_FS))

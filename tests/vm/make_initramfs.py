@@ -4,7 +4,7 @@
 
 Neither cpio nor depmod nor root is needed: the archive is written here (the newc
 format), and modules say themselves what they depend on. /modules/order lists them
-in the order in which they can be loaded.
+in the order in which they can be loaded; +MODULE is for /late, with an order of its own.
 """
 
 import lzma
@@ -73,19 +73,27 @@ class Modules:
         return found
 
 
+def add_modules(archive, directory, modules):
+    archive.directory(directory)
+    for name, content in modules.items():
+        archive.regular(f"{directory}/{name}.ko", content)
+    order = "".join(f"{name}.ko\n" for name in modules)
+    archive.regular(f"{directory}/order", order.encode())
+
+
 def main(kernel_dir, busybox, init, out, *names):
-    modules = Modules(kernel_dir).closure(names)
+    modules = Modules(kernel_dir)
+    first = modules.closure(name for name in names if name[0] != "+")
+    late = modules.closure(name[1:] for name in names if name[0] == "+")
     with open(out, "wb") as file:
         archive = Archive(file)
-        for name in ("bin", "dev", "modules", "proc", "root", "sys"):
+        for name in ("bin", "dev", "proc", "root", "sys"):
             archive.directory(name)
         archive.character_device("dev/console", 5, 1)
         archive.regular("init", read(init), 0o755)
         archive.regular("bin/busybox", read(busybox), 0o755)
-        for name, content in modules.items():
-            archive.regular(f"modules/{name}.ko", content)
-        order = "".join(f"{name}.ko\n" for name in modules)
-        archive.regular("modules/order", order.encode())
+        add_modules(archive, "modules", first)
+        add_modules(archive, "late", {n: c for n, c in late.items() if n not in first})
         archive.end()
 
 

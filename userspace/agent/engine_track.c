@@ -135,8 +135,7 @@ static const char *why_not_live(struct engine *e, const char *fs)
 	if (strcmp(fs, "xfs") == 0 && !probe_want(e->probe, PROBE_SEES_DIRTY_XFS))
 		return NULL;
 	if (strcmp(fs, "xfs") == 0)
-		return "xfs is not watched (its module was loaded after the agent began?): lists "
-		       "are as of the last scan";
+		return "xfs is not watched (doctor says why): lists are as of the last scan";
 	return "the upper layer's file system reports no complete changes: lists are as of the "
 	       "last scan";
 }

@@ -105,9 +105,10 @@ enum probe_tier probe_tier(const struct probe *p);
 bool probe_sees(const struct probe *p, enum probe_sight sight);
 
 /*
- * Some hooks run for all the machine does, and are attached only when a layer needs
- * them: call this before the first probe_watch() there. 0 when what shows @sight is
- * attached, -EOPNOTSUPP when there is nothing, or -errno; then it is no longer seen.
+ * Some hooks run for all the machine does, or are for a module that may be loaded at any
+ * time, and are attached only when a layer needs them: call this before the first
+ * probe_watch() there. 0 when what shows @sight is attached, -EOPNOTSUPP when there is
+ * nothing, or -errno; then it is not seen. A module is looked for once.
  */
 int probe_want(struct probe *p, enum probe_sight sight);
 

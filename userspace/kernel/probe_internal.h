@@ -71,8 +71,9 @@ struct hook {
 	const struct hook_def *def;
 	struct probe_hook public;
 	struct bpf_link *link;
-	int prog_fd; /* owned by the object, or by us when adopted from pins */
+	int prog_fd; /* owned by the object, or by us when adopted from pins or loaded later */
 	bool is_adopted;
+	bool was_looked_for; /* by module_attach(): once is enough */
 };
 
 struct stale_node;
@@ -147,12 +148,30 @@ struct probe {
 int probe_load(struct probe *p, enum probe_tier tier, struct btf *vmlinux, struct strbuf *error);
 int probe_attach(struct probe *p, struct strbuf *error);
 void probe_unload(struct probe *p);
+/*
+ * What @module brings and nobody has loaded, for the maps in use. 0, or -errno: -ENOENT when
+ * there is nothing. The caller closes *@ret.
+ */
+int probe_load_module(struct probe *p, const char *module, struct bpf_object **ret);
 const char *probe_map_name(enum probe_map map);
 /* How many elements the options ask for; 0: as the program says. */
 size_t probe_map_entries(const struct probe *p, enum probe_map map);
 
+/* probe_choose.c */
+struct hook *choose_hook_of(struct probe *p, const char *program);
+/* Whether the kernel has a tracepoint, by the name of its type, or a function. */
+bool choose_kernel_has(const struct btf *btf, const char *name);
+/* Whether @h is for this kernel and the tier; why it is not is noted. */
+bool choose_is_wanted(struct hook *h, enum probe_tier tier, struct btf *btf);
+
 /* probe_late.c */
 void probe_hook_defer(struct probe *p, struct hook *h, int prog_fd);
+
+/* probe_module.c */
+/* Attach what shows @sight and its module brings, if that came after the start. 0 or -errno. */
+int module_attach(struct probe *p, enum probe_sight sight);
+/* Let the programs of @object, not loaded yet, use the maps of those that run. 0 or -errno. */
+int module_share_maps(const struct probe *p, struct bpf_object *object);
 
 /* probe_kernel.c: tried, not guessed. @vmlinux NULL: the kernel shows no types. */
 bool kernel_can_load(const struct btf *vmlinux);

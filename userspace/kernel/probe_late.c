@@ -68,7 +68,7 @@ static int attach_late(struct probe *p, struct hook *h)
 int probe_want(struct probe *p, enum probe_sight sight)
 {
 	size_t i;
-	int err = -EOPNOTSUPP;
+	int err = probe_sees(p, sight) ? -EOPNOTSUPP : module_attach(p, sight);
 
 	if (!probe_sees(p, sight))
 		return err;

@@ -63,103 +63,35 @@ static int on_libbpf_text(enum libbpf_print_level level, const char *fmt, va_lis
 	return 0;
 }
 
-static struct hook *hook_of_program(struct probe *p, const char *program)
-{
-	size_t i;
+/* What is to be loaded. */
+struct load {
+	enum probe_tier tier;
+	struct btf *btf;
+	const char *module; /* only what it brings, for the maps in use; NULL: all, for new maps */
+};
 
-	for (i = 0; i < hook_def_count; i++)
-		if (!strcmp(p->hooks[i].def->program, program))
-			return &p->hooks[i];
-	return NULL;
+static bool is_to_be_loaded(struct hook *h, const struct load *l)
+{
+	if (l->module && (!h->def->module || strcmp(h->def->module, l->module) || h->prog_fd >= 0))
+		return false;
+	return choose_is_wanted(h, l->tier, l->btf);
 }
 
-/* Arguments of the tracepoint whose BTF type is @name, its context pointer not counted. */
-static int tracepoint_args(const struct btf *btf, const char *name)
-{
-	const struct btf_type *t;
-	int id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
-
-	if (id < 0)
-		return -ENOENT;
-	t = btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type);
-	if (!t || !btf_is_ptr(t))
-		return -ENOENT;
-	t = btf__type_by_id(btf, t->type);
-	if (!t || !btf_is_func_proto(t))
-		return -ENOENT;
-	return (int)btf_vlen(t) - 1;
-}
-
-/* The same of a tracepoint that a module brings, which must have been loaded. */
-static int module_tracepoint_args(struct btf *btf, const struct hook_def *def)
-{
-	struct btf *module = def->module ? btf__load_module_btf(def->module, btf) : NULL;
-	int args = module ? tracepoint_args(module, def->btf) : -ENOENT;
-
-	btf__free(module);
-	return args;
-}
-
-/* Whether a function that fentry or fexit wants has BTF; other hooks show when attached. */
-static bool function_is_there(const struct btf *btf, const char *name)
-{
-	if (strncmp(name, "fe", 2) != 0)
-		return true;
-	return btf__find_by_name_kind(btf, strchr(name, '/') + 1, BTF_KIND_FUNC) > 0;
-}
-
-/* Whether the kernel has a tracepoint, by the name of its type, or a function. */
-static bool kernel_has(const struct btf *btf, const char *name)
-{
-	return btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) > 0 ||
-	       btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
-}
-
-static bool hook_is_wanted(struct hook *h, enum probe_tier tier, struct btf *btf)
-{
-	const struct hook_def *def = h->def;
-	int args;
-
-	if (h->public.error) /* refused by an earlier try */
-		return false;
-	if (!(def->tiers & TIER_BIT(tier))) {
-		probe_hooks_note(h, 0, "not in this tier");
-		return false;
-	}
-	if (probe_hook_is_left_out(def)) {
-		probe_hooks_note(h, 0, "left out by DRIFTWATCH_SKIP_HOOKS");
-		return false;
-	}
-	if (!function_is_there(btf, def->name)) {
-		probe_hooks_note(h, 0, "not in this kernel");
-		return false;
-	}
-	args = def->btf ? tracepoint_args(btf, def->btf) : 0;
-	args = args < 0 ? module_tracepoint_args(btf, def) : args;
-	if (args < 0) {
-		probe_hooks_note(h, 0, "not in this kernel");
-		return false;
-	}
-	if ((def->unless && kernel_has(btf, def->unless)) ||
-	    (def->unless_too && kernel_has(btf, def->unless_too)) ||
-	    (def->min_args && args < (int)def->min_args) ||
-	    (def->max_args && args > (int)def->max_args)) {
-		probe_hooks_note(h, 0, "for other kernels");
-		return false;
-	}
-	probe_hooks_note(h, 0, NULL);
-	return true;
-}
-
-static void choose_programs(struct probe *p, enum probe_tier tier, struct btf *btf)
+/* Returns how many there are. */
+static size_t choose_programs(struct probe *p, const struct load *l, struct bpf_object *object)
 {
 	struct bpf_program *prog;
 	struct hook *h;
+	size_t n = 0;
+	bool load;
 
-	bpf_object__for_each_program (prog, p->object) {
-		h = hook_of_program(p, bpf_program__name(prog));
-		bpf_program__set_autoload(prog, h && hook_is_wanted(h, tier, btf));
+	bpf_object__for_each_program (prog, object) {
+		h = choose_hook_of(p, bpf_program__name(prog));
+		load = h && is_to_be_loaded(h, l);
+		bpf_program__set_autoload(prog, load);
+		n += load;
 	}
+	return n;
 }
 
 size_t probe_map_entries(const struct probe *p, enum probe_map map)
@@ -193,7 +125,7 @@ size_t probe_map_entries(const struct probe *p, enum probe_map map)
 	}
 }
 
-static int resize_maps(struct probe *p)
+static int resize_maps(const struct probe *p, struct bpf_object *object)
 {
 	struct bpf_map *m;
 	size_t entries;
@@ -201,7 +133,7 @@ static int resize_maps(struct probe *p)
 
 	for (i = 0; i < MAP_MAX && !err; i++) {
 		entries = probe_map_entries(p, i);
-		m = bpf_object__find_map_by_name(p->object, map_names[i]);
+		m = bpf_object__find_map_by_name(object, map_names[i]);
 		if (!m)
 			return -ENOENT;
 		if (entries)
@@ -211,48 +143,50 @@ static int resize_maps(struct probe *p)
 }
 
 /* What the main object needs came with 5.13; bpf_rdonly_cast() with 6.2. */
-static const void *choose_object(struct probe *p, enum probe_tier tier, const struct btf *btf,
-				 size_t *ret_size)
+static const void *choose_object(struct probe *p, const struct load *l, size_t *ret_size)
 {
-	p->is_old_kernel = !btf_has_enumerator(btf, "bpf_func_id", "BPF_FUNC_for_each_map_elem");
-	p->uses_cast = !p->is_old_kernel && tier == PROBE_TIER_SYSCALL && !p->cast_refused &&
-		       kernel_has(btf, "bpf_rdonly_cast");
+	p->is_old_kernel =
+		!btf_has_enumerator(l->btf, "bpf_func_id", "BPF_FUNC_for_each_map_elem");
+	p->uses_cast = !p->is_old_kernel && l->tier == PROBE_TIER_SYSCALL && !p->cast_refused &&
+		       choose_kernel_has(l->btf, "bpf_rdonly_cast");
 	if (p->is_old_kernel)
 		return opt_old_bpf__elf_bytes(ret_size);
 	return p->uses_cast ? opt_cast_bpf__elf_bytes(ret_size)
 			    : driftwatch_bpf__elf_bytes(ret_size);
 }
 
-static int open_object(struct probe *p, enum probe_tier tier, const struct btf *btf)
+static int open_object(struct probe *p, const struct load *l, struct bpf_object **ret)
 {
 	DECLARE_LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "driftwatch",
 			    .btf_custom_path = p->options.btf_path);
 	size_t size;
-	const void *elf = choose_object(p, tier, btf, &size);
+	const void *elf = choose_object(p, l, &size);
 
-	p->object = bpf_object__open_mem(elf, size, &opts);
-	if (!p->object)
+	*ret = bpf_object__open_mem(elf, size, &opts);
+	if (!*ret)
 		return -errno;
-	return resize_maps(p);
+	return l->module ? module_share_maps(p, *ret) : resize_maps(p, *ret);
 }
 
 /* One try. -EAGAIN: a program was refused and noted, the others may do. */
-static int try_load(struct probe *p, enum probe_tier tier, struct btf *btf)
+static int try_load(struct probe *p, const struct load *l, struct bpf_object **ret)
 {
+	struct bpf_object *object = NULL;
 	struct hook *h;
 	int err;
 
 	refused_program[0] = '\0';
-	err = open_object(p, tier, btf);
-	if (!err) {
-		choose_programs(p, tier, btf);
-		err = bpf_object__load(p->object);
-	}
+	err = open_object(p, l, &object);
+	if (!err && !choose_programs(p, l, object) && l->module)
+		err = -ENOENT;
 	if (!err)
+		err = bpf_object__load(object);
+	if (!err) {
+		*ret = object;
 		return 0;
-	bpf_object__close(p->object);
-	p->object = NULL;
-	h = hook_of_program(p, refused_program);
+	}
+	bpf_object__close(object);
+	h = choose_hook_of(p, refused_program);
 	if (p->uses_cast && (!h || !strcmp(refused_program, "on_sys_exit"))) {
 		p->cast_refused = true; /* the main object does without */
 		return -EAGAIN;
@@ -261,6 +195,32 @@ static int try_load(struct probe *p, enum probe_tier tier, struct btf *btf)
 		return err;
 	probe_hooks_note(h, err, "refused by the kernel");
 	return -EAGAIN;
+}
+
+/* Until the kernel takes what is left; the types are read again where @l has none. */
+static int load_some(struct probe *p, struct load l, struct bpf_object **ret)
+{
+	const char *path = p->options.btf_path;
+	struct btf *given = l.btf;
+	int err = -EAGAIN, tries;
+
+	if (path)
+		l.btf = btf__parse(path, NULL);
+	else if (!given)
+		l.btf = btf__load_vmlinux_btf();
+	if (!l.btf)
+		return -ENOENT;
+	libbpf_set_print(on_libbpf_text);
+	for (tries = 0; tries < LOAD_TRIES && err == -EAGAIN; tries++)
+		err = try_load(p, &l, ret);
+	if (l.btf != given)
+		btf__free(l.btf);
+	return err == -EAGAIN ? -EOPNOTSUPP : err;
+}
+
+int probe_load_module(struct probe *p, const char *module, struct bpf_object **ret)
+{
+	return load_some(p, (struct load){.tier = p->tier, .module = module}, ret);
 }
 
 static int take_maps(struct probe *p)
@@ -320,34 +280,25 @@ static void attach_all(struct probe *p)
 		attach_hook(p, &p->hooks[i]);
 	/* That variant of on_sys_exit leaves AIO out. */
 	if (p->is_old_kernel && p->tier == PROBE_TIER_SYSCALL &&
-	    !hook_of_program(p, "on_aio_complete_old")->public.attached)
+	    !choose_hook_of(p, "on_aio_complete_old")->public.attached)
 		p->sees &= ~SEES(AIO);
 }
 
 int probe_load(struct probe *p, enum probe_tier tier, struct btf *vmlinux, struct strbuf *error)
 {
-	const char *path = p->options.btf_path;
-	struct btf *btf = path ? btf__parse(path, NULL) : vmlinux;
-	int err = -EAGAIN, tries;
+	struct load l = {.tier = tier, .btf = vmlinux};
+	int err = load_some(p, l, &p->object);
 
-	if (!btf) {
-		if (error)
-			strbuf_addf(error, "no BTF of this kernel in %s",
-				    path ?: "/sys/kernel/btf/vmlinux");
-		return -ENOENT;
-	}
-	libbpf_set_print(on_libbpf_text);
-	for (tries = 0; tries < LOAD_TRIES && err == -EAGAIN; tries++)
-		err = try_load(p, tier, btf);
-	if (btf != vmlinux)
-		btf__free(btf);
 	if (!err)
 		err = take_maps(p);
 	if (err) {
 		probe_unload(p);
-		if (error)
+		if (error && err == -ENOENT)
+			strbuf_addf(error, "no BTF of this kernel in %s",
+				    p->options.btf_path ?: "/sys/kernel/btf/vmlinux");
+		else if (error)
 			strbuf_addf(error, "tier %s: %s", probe_tier_name(tier), strerror(-err));
-		return err == -EAGAIN ? -EOPNOTSUPP : err;
+		return err;
 	}
 	p->tier = tier;
 	return 0;
