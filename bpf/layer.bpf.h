@@ -155,18 +155,36 @@ static __always_inline __u64 root_above(__u64 dentry, __u32 dev)
 	return WALK_UNFINISHED;
 }
 
+/*
+ * Whether dentry @root is @dir or above it. A step is one read, where climb() makes four
+ * look-ups; deeper than WALK_DEPTH one has to climb.
+ */
+static __always_inline bool is_beneath(__u64 dir, __u64 root)
+{
+	int i;
+
+	for (i = 0; i < WALK_DEPTH; i++) {
+		if (dir == root)
+			return true;
+		dir = (__u64)BPF_CORE_READ((struct dentry *)dir, d_parent);
+	}
+	return false;
+}
+
 static __always_inline bool dir_is_known(const struct dir_root *d, __u64 dir, __u64 parent,
 					 __u32 dev, const struct dw_control *control)
 {
 	return d->dir == dir && d->parent == parent && d->dev == dev &&
 	       d->epoch == control->epoch &&
-	       bpf_jiffies64() - d->jiffies < control->verdict_ticks / DIR_LASTS;
+	       bpf_jiffies64() - d->jiffies < control->verdict_ticks / DIR_LASTS &&
+	       (d->root <= WALK_UNFINISHED || is_beneath(dir, d->root));
 }
 
 /*
  * The same for the directory @dir, and remembered for its other files. Only for as long
- * as it has its parent: an overlay moves a directory to the work directory before it
- * removes what is in it.
+ * as it has its parent and, in a layer, all that is above: an overlay moves a directory to
+ * the work directory before it removes what is in it, and the host moves whole trees away.
+ * What lies in no layer and is moved into one, far above, is not noticed that soon.
  */
 __weak __noinline __u64 root_above_dir(__u64 dir, __u32 dev)
 {

@@ -282,6 +282,29 @@ static void a_directory_follows_where_it_is_moved(void **state)
 	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
+/* Its parent is the same as before, and yet it is elsewhere. */
+static void a_directory_follows_the_one_above_it(void **state)
+{
+	struct lab *lab = *state;
+	char top[128], in[136], moved[128], out[136];
+	cpu_set_t before;
+
+	stay_on_one_cpu(&before);
+	snprintf(top, sizeof(top), "%s", lab_upper_path(lab, "top"));
+	snprintf(in, sizeof(in), "%s/a/b/dir", top);
+	snprintf(moved, sizeof(moved), "%s/top", lab->dir);
+	snprintf(out, sizeof(out), "%s/a/b/dir", moved);
+	lab_run("mkdir -p %s", in);
+	write_in_dir(lab, in, "one", 11);
+	lab_expect(lab, 1, 11);
+	assert_int_equal(rename(top, moved), 0);
+	write_in_dir(lab, out, "two", 22);
+	lab_expect(lab, 0, 0);
+	assert_int_equal(rename(moved, top), 0);
+	write_in_dir(lab, in, "three", 33);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
 /* --- containers that nobody has told of yet --- */
 
 static void write_as_stranger(struct lab *lab)
@@ -508,6 +531,7 @@ int main(void)
 		TEST(a_tmpfs_is_told_apart),
 		TEST(a_file_follows_where_it_is_moved),
 		TEST(a_directory_follows_where_it_is_moved),
+		TEST(a_directory_follows_the_one_above_it),
 		TEST(an_unknown_container_is_sighted_and_adopted),
 		TEST(a_reused_number_of_a_super_block_misleads_nobody),
 		TEST(a_reused_number_of_a_root_misleads_nobody),
