@@ -9,12 +9,12 @@ old, and say so. DRIFTWATCH_TEST_FULL=1 runs the whole table of operations on ea
 
 import os
 
-from driftlib import loop, process
+from driftlib import loop, operations, process
 from driftlib.agent import PROGRAM, Agent
 from driftlib.docker import Docker
 from driftlib.suite import FULL, Suite, check, check_equal, equal_within, eventually
 
-TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "operations.tsv")
+TABLE = {name: lines for name, _, lines in operations.rows()}
 SOME = """write odirect uring_write_sqpoll aio_write mmap_store ftruncate fallocate punch creat_write
  creat_unlink otmpfile_link mkdir_rmdir rmtree_recreate file_to_dir dir_to_symlink link_write_old
  rename rename_cross rename_over exchange_dirfile rename_newdir_write unlink_recreate
@@ -62,20 +62,18 @@ class Environment:
         return [self.syscall] if KINDS[name]["kind"] == "btrfs" else [self.agent, self.syscall]
 
 
-def operations(name):
+def operations_on(name):
     if not FULL:
         # ext4 has the whole table in test_operations
         return SOME[::3] if name in DRIVERS else SOME[::2] if name.startswith("ext4") else SOME
-    with open(TABLE, encoding="utf-8") as f:
-        next(f)
-        return [line.split("\t")[0] for line in f if not line.startswith("longpath")]
+    return list(TABLE)
 
 
 def check_operations(env, name):
     """Each operation in a container of its own where lists are live; else all at once."""
     docker, within, wrong = env.docker(name), env.within(name), []
     containers = []
-    for op in operations(name):
+    for op in operations_on(name):
         container = docker.run()
         container.control.try_(f"op {op}")
         containers.append((op, container))
@@ -91,7 +89,9 @@ def compare(env, containers, within):
     wrong = []
     for op, container in containers:
         try:
-            equal_within(lambda c=container: env.agent.diff(c.id), container.diff, within, op)
+            # docker diff fails at paths beyond PATH_MAX: the table is the truth.
+            truth = container.diff if op != "longpath" else lambda: TABLE["longpath"]
+            equal_within(lambda c=container: env.agent.diff(c.id), truth, within, op)
         except Exception as e:
             wrong.append(str(e)[:300])
         container.remove()
@@ -179,6 +179,7 @@ TOLD_ON_XFS = {  # what its own events lack, and what they tell of
     "mkdir_rmdir": [("mkdir", "/img/nd"), ("rmdir", "/img/nd")],
     "ftruncate": [("truncate", "/img/f")],
     "link": [("link", "/img/nhl")],
+    "rm /img/nhl": [("unlink", "/img/nhl")],  # and nothing of the name that is left
     "rmdir_image": [("rmdir", "/img/ed")],
     "creat_unlink": [("create", "/img/d/new"), ("write", "/img/d/new"), ("unlink", "/img/d/new")],
     "mkdir": [("mkdir", "/img/nd")],
@@ -201,13 +202,16 @@ def events_on_xfs_have_their_names_and_come_once(env):
     for op, events in TOLD_ON_XFS.items():
         env.agent.diff(container.id)
         begin = len(tail.read())
-        container.control.ask(f"op {op}")
+        if " " in op:
+            check_equal(container.exec("/bin/sh", "-c", op), 0, op)
+        else:
+            container.control.ask(f"op {op}")
         eventually(lambda n=begin, all_=events: len(tail.read()) >= n + len(all_), 3, op)
         env.agent.diff(container.id)
         told.append([(e["op"], e["file"]["path"]) for e in tail.read()[begin:]])
     tail.close()
     check_equal(told, list(TOLD_ON_XFS.values()), "events")
-    check_equal([now - then for now, then in zip(counted(), before)], [2, 2, 1],
+    check_equal([now - then for now, then in zip(counted(), before)], [2, 2, 2],
                 "mkdir, rmdir, unlink counted")
 
 

@@ -65,6 +65,9 @@ static void attributes_tell_the_call_that_set_them(void **state)
 	       DW_OP_CHOWN);
 	expect(TREE_CHANGE_CAPABILITY, S_IFREG | 0755, TREE_NONE, TREE_MODIFIED, 0, DW_OP_XATTR);
 	expect(TREE_CHANGE_CTIME, S_IFREG | 0755, TREE_NONE, TREE_NONE, 0, DW_OP_XATTR);
+	/* That name is told of. */
+	expect(TREE_CHANGE_CTIME | TREE_CHANGE_NLINK, S_IFREG | 0755, TREE_ADDED, TREE_ADDED, 0,
+	       DW_OP_INVALID);
 }
 
 static void a_new_mode_is_told_also_right_after_creation_and_write(void **state)

@@ -315,6 +315,13 @@ static void changed_attributes_are_named(void **state)
 	catch_up(tw);
 	assert_non_null(find_change(tw, "/img/f",
 				    TREE_CHANGE_SIZE | TREE_CHANGE_MTIME | TREE_CHANGE_CAPABILITY));
+
+	assert_int_equal(link(upper(tw, "img/f"), upper(tw, "img/g")), 0);
+	catch_up(tw);
+	forget_changes(tw);
+	assert_int_equal(unlink(upper(tw, "img/g")), 0);
+	catch_up(tw);
+	assert_non_null(find_change(tw, "/img/f", TREE_CHANGE_CTIME | TREE_CHANGE_NLINK));
 }
 
 static struct tree_node_info info_of(struct tree_world *tw, const char *path)

@@ -58,7 +58,8 @@ static enum dw_op attribute_of(const struct queued_change *c, unsigned explained
 			       : DW_OP_WRITE;
 	}
 	if (c->bits & TREE_CHANGE_CTIME)
-		return S_ISDIR(st->st_mode) || content || explained & ENGINE_NAMES_CHANGED
+		return S_ISDIR(st->st_mode) || content || explained & ENGINE_NAMES_CHANGED ||
+				       c->bits & TREE_CHANGE_NLINK
 			       ? DW_OP_INVALID
 			       : DW_OP_XATTR;
 	return DW_OP_INVALID;

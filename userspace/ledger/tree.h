@@ -68,13 +68,14 @@ enum tree_change_bits {
 	TREE_CHANGE_SIZE = 1u << 6,
 	TREE_CHANGE_MTIME = 1u << 7,
 	TREE_CHANGE_CAPABILITY = 1u << 8,
-	TREE_CHANGE_CTIME = 1u << 9,	/* alone: xattr, link count or the like */
+	TREE_CHANGE_CTIME = 1u << 9,	/* alone: xattr or the like */
 	TREE_CHANGE_RENAMED = 1u << 10, /* on APPEARED: same inode vanished at old_path just now */
 	TREE_CHANGE_LINKED = 1u << 11,	/* on APPEARED: the inode has another name too */
 	TREE_CHANGE_INITIAL = 1u << 12, /* found by the first scan: not news */
 	TREE_CHANGE_OPAQUE = 1u << 13,	/* a directory became or ceased to be opaque */
 	TREE_CHANGE_RESCAN = 1u << 14,	/* found by a scan, not by an event: cause unknown */
 	TREE_CHANGE_SHRUNK = 1u << 15,	/* beside SIZE: smaller than before */
+	TREE_CHANGE_NLINK = 1u << 16,	/* beside CTIME: another name of the inode came or went */
 };
 
 struct tree_change {

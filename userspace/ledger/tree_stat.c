@@ -181,6 +181,8 @@ static unsigned stat_bits(const struct tree_node *n, const struct tree_stat *st)
 		bits |= TREE_CHANGE_MTIME;
 	if (ctime)
 		bits |= TREE_CHANGE_CTIME;
+	if (old->nlink != st->nlink)
+		bits |= TREE_CHANGE_NLINK;
 	return bits;
 }
 
