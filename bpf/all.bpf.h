@@ -27,6 +27,9 @@
 #define LICENSE license_of_remove
 #include "remove.bpf.c"
 #undef LICENSE
+#define LICENSE license_of_share
+#include "share.bpf.c"
+#undef LICENSE
 #define LICENSE license_of_write_fs
 #include "write_fs.bpf.c"
 #undef LICENSE

@@ -9,12 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
@@ -273,6 +275,27 @@ static void copying_calls_are_counted(void **state)
 	}
 	close(pipes[0]);
 	close(pipes[1]);
+	close(src);
+	done(lab, fd, &t);
+}
+
+/* Where the file system can: xfs. Elsewhere they are copied. */
+static void what_is_shared_instead_of_copied_is_counted(void **state)
+{
+	struct lab *lab = *state;
+	struct tally t = {0};
+	int src = open(lab_path(lab, "lower"), O_RDONLY), fd = create(lab, "shared", O_RDWR);
+	loff_t from = 0, to = 0;
+
+	if (fs_under_test == LAB_XFS)
+		assert_true(probe_sees(lab->probe, PROBE_SEES_REFLINK));
+	tally(&t, copy_file_range(src, &from, fd, &to, 1 << 19, 0));
+	tally(&t, copy_file_range(src, &from, fd, &to, 1 << 16, 0));
+	from = to = 0;
+	tally(&t, copy_file_range(src, &from, fd, &to, 1 << 20, 0));
+	assert_int_equal(t.bytes, (1 << 19) + (1 << 16) + (1 << 20));
+	if (fs_under_test == LAB_XFS)
+		assert_int_equal(ioctl(fd, FICLONE, src), 0); /* not a write */
 	close(src);
 	done(lab, fd, &t);
 }
@@ -591,6 +614,7 @@ int main(void)
 		TEST(direct_writes_are_counted),
 		TEST(direct_reads_are_not_counted),
 		TEST(copying_calls_are_counted),
+		TEST(what_is_shared_instead_of_copied_is_counted),
 		TEST(a_copied_up_file_is_charged_with_the_append_only),
 		TEST(files_without_a_name_are_counted),
 		TEST(deep_directories_are_no_hiding_place),

@@ -40,8 +40,10 @@ enum probe_sight {
 	PROBE_SEES_WRITEV,
 	PROBE_SEES_SPLICE, /* splice(), sendfile() */
 	PROBE_SEES_COPY_RANGE,
+	PROBE_SEES_REFLINK, /* what copy_file_range() shares with the source, copying nothing */
 	PROBE_SEES_AIO,
 	PROBE_SEES_IO_URING,
+	PROBE_SEES_URING_SPLICE,
 	PROBE_SEES_DIRECT_IO,
 	PROBE_SEES_COPY_UP_BYTES,
 	PROBE_SEES_MMAP_PAGES,

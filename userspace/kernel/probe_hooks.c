@@ -17,7 +17,7 @@
 
 #define FS_WRITES                                                                              \
 	(SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | SEES(COPY_UP_BYTES) | \
-	 SEES(IO_URING) | WAYS_TO_WRITE)
+	 SEES(IO_URING) | SEES(URING_SPLICE) | WAYS_TO_WRITE)
 #define CALL_WRITES                                                                           \
 	(SEES(LAYER_WRITES) | SEES(VOLUME_WRITES) | SEES(OTHER_WRITES) | SEES(TMPFS_WRITES) | \
 	 SEES(DIRECT_IO))
@@ -36,9 +36,13 @@
 #define OLD_URING_HOOK(prog, where, tier) \
 	{ .program = prog, .name = where, .btf = "btf_trace_io_uring_complete", .max_args = 5, \
 	  .min_args = 4, .role = "writes of io_uring", .tiers = tier, .sees = SEES(IO_URING) }
-#define XFS_HOOK(prog, event, what, where) \
+#define XFS_HOOK(prog, event, what, where, sight) \
 	{ .program = prog, .name = "tp_btf/" event, .btf = "btf_trace_" event, .module = "xfs", \
-	  .role = what, .tiers = where }
+	  .role = what, .tiers = where, .sees = sight }
+/* Since 5.15 a program can ask which system call it is in. */
+#define REFLINK_HOOK(prog, event, sight) \
+	{ .program = prog, .name = "tp_btf/" event, .btf = "btf_trace_" event, .module = "xfs", \
+	  .unless = OLD_IOMAP, .role = "writes that share", .tiers = FS, .sees = sight }
 /* NOLINTEND(bugprone-macro-parentheses) */
 /* clang-format on */
 
@@ -69,6 +73,8 @@ const struct hook_def hook_defs[] = {
 		.tiers = FS,
 		.sees = SEES(DIRECT_IO),
 	},
+	REFLINK_HOOK("on_xfs_reflink", "xfs_reflink_remap_range", SEES(REFLINK)),
+	REFLINK_HOOK("on_xfs_reflink_error", "xfs_reflink_remap_range_error", 0),
 	TP_HOOK("on_uring_submit", "io_uring_submit_req", "calls of io_uring", FS, 0),
 	TP_HOOK("on_uring_submit_old", "io_uring_submit_sqe", "calls of io_uring", FS, 0),
 	TP_HOOK("on_uring_done", "io_uring_complete", "calls of io_uring", FS, 0),
@@ -78,9 +84,10 @@ const struct hook_def hook_defs[] = {
 	FN_HOOK("on_vfs_write", "fexit/vfs_write", "writes", FEXIT, CALL_WRITES),
 	FN_HOOK("on_vfs_writev", "fexit/vfs_writev", "writes", FEXIT, SEES(WRITEV)),
 	FN_HOOK("on_splice_write", "fexit/iter_file_splice_write", "writes", FEXIT,
-		SEES(COPY_UP_BYTES) | SEES(SPLICE)),
+		SEES(COPY_UP_BYTES) | SEES(SPLICE) | SEES(URING_SPLICE)),
 	FN_HOOK("on_copy_begin", "fentry/vfs_copy_file_range", "writes", FEXIT, 0),
-	FN_HOOK("on_copy_end", "fexit/vfs_copy_file_range", "writes", FEXIT, SEES(COPY_RANGE)),
+	FN_HOOK("on_copy_end", "fexit/vfs_copy_file_range", "writes", FEXIT,
+		SEES(COPY_RANGE) | SEES(REFLINK)),
 	FN_HOOK("on_aio_complete", "fentry/aio_complete_rw", "writes of AIO", FEXIT, SEES(AIO)),
 	FN_HOOK("on_aio_complete_old", "fentry/aio_complete_rw", "writes of AIO", SYSCALL,
 		SEES(AIO)),
@@ -93,10 +100,10 @@ const struct hook_def hook_defs[] = {
 	FN_HOOK("on_kretprobe_vfs_writev", "kretprobe/vfs_writev", "writes", KPROBE, SEES(WRITEV)),
 	FN_HOOK("on_kprobe_vfs_writev", "kprobe/vfs_writev", "writes", KPROBE, 0),
 	FN_HOOK("on_kretprobe_splice_write", "kretprobe/iter_file_splice_write", "writes", KPROBE,
-		SEES(COPY_UP_BYTES) | SEES(SPLICE)),
+		SEES(COPY_UP_BYTES) | SEES(SPLICE) | SEES(URING_SPLICE)),
 	FN_HOOK("on_kprobe_splice_write", "kprobe/iter_file_splice_write", "writes", KPROBE, 0),
 	FN_HOOK("on_kretprobe_copy", "kretprobe/vfs_copy_file_range", "writes", KPROBE,
-		SEES(COPY_RANGE)),
+		SEES(COPY_RANGE) | SEES(REFLINK)),
 	FN_HOOK("on_kprobe_copy", "kprobe/vfs_copy_file_range", "writes", KPROBE, 0),
 	FN_HOOK("on_kprobe_aio_complete", "kprobe/aio_complete_rw", "writes of AIO", KPROBE,
 		SEES(AIO)),
@@ -125,7 +132,7 @@ const struct hook_def hook_defs[] = {
 		.btf = "btf_trace_sys_exit",
 		.role = "writes",
 		.tiers = SYSCALL,
-		.sees = CALL_WRITES | WAYS_TO_WRITE,
+		.sees = CALL_WRITES | WAYS_TO_WRITE | SEES(REFLINK),
 	},
 	{
 		.program = "on_sys_exit_old",
@@ -133,7 +140,7 @@ const struct hook_def hook_defs[] = {
 		.btf = "btf_trace_sys_exit",
 		.role = "writes",
 		.tiers = SYSCALL,
-		.sees = CALL_WRITES | WAYS_TO_WRITE,
+		.sees = CALL_WRITES | WAYS_TO_WRITE | SEES(REFLINK),
 	},
 	{
 		.program = "on_uring_complete",
@@ -141,7 +148,7 @@ const struct hook_def hook_defs[] = {
 		.btf = "btf_trace_io_uring_complete",
 		.role = "writes of io_uring",
 		.tiers = CALLS,
-		.sees = SEES(IO_URING),
+		.sees = SEES(IO_URING) | SEES(URING_SPLICE),
 		.max_args = 3,
 	},
 	{
@@ -150,7 +157,7 @@ const struct hook_def hook_defs[] = {
 		.btf = "btf_trace_io_uring_complete",
 		.role = "writes of io_uring",
 		.tiers = CALLS,
-		.sees = SEES(IO_URING),
+		.sees = SEES(IO_URING) | SEES(URING_SPLICE),
 		.min_args = 6, /* before 5.18 it does not say which request */
 	},
 	/* dirty.bpf.c */
@@ -179,10 +186,10 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_ext4_zero_range", "ext4_zero_range", "truncations", ANY_TIER, 0),
 	TP_HOOK("on_ext4_collapse_range", "ext4_collapse_range", "truncations", ANY_TIER, 0),
 	TP_HOOK("on_ext4_insert_range", "ext4_insert_range", "truncations", ANY_TIER, 0),
-	XFS_HOOK("on_xfs_create", "xfs_create", "creations", ANY_TIER),
-	XFS_HOOK("on_xfs_symlink", "xfs_symlink", "creations", ANY_TIER),
-	XFS_HOOK("on_xfs_remove", "xfs_remove", "removals", NO_VFS),
-	XFS_HOOK("on_xfs_rename", "xfs_rename", "renames", NO_VFS),
+	XFS_HOOK("on_xfs_create", "xfs_create", "creations", ANY_TIER, 0),
+	XFS_HOOK("on_xfs_symlink", "xfs_symlink", "creations", ANY_TIER, 0),
+	XFS_HOOK("on_xfs_remove", "xfs_remove", "removals", NO_VFS, 0),
+	XFS_HOOK("on_xfs_rename", "xfs_rename", "renames", NO_VFS, 0),
 	/* exec.bpf.c, cgroup.bpf.c */
 	TP_HOOK("on_exec", "sched_process_exec", "executions", ANY_TIER, SEES(EXEC)),
 	TP_HOOK("on_cgroup_mkdir", "cgroup_mkdir", "cgroups", ANY_TIER, SEES(CGROUPS)),
@@ -207,8 +214,10 @@ static const char *const sight_names[PROBE_SEES_MAX] = {
 	[PROBE_SEES_WRITEV] = "writev",
 	[PROBE_SEES_SPLICE] = "splice",
 	[PROBE_SEES_COPY_RANGE] = "copy_file_range",
+	[PROBE_SEES_REFLINK] = "reflink",
 	[PROBE_SEES_AIO] = "aio",
 	[PROBE_SEES_IO_URING] = "io_uring",
+	[PROBE_SEES_URING_SPLICE] = "uring_splice",
 	[PROBE_SEES_DIRECT_IO] = "direct_io",
 	[PROBE_SEES_COPY_UP_BYTES] = "copy_up_bytes",
 	[PROBE_SEES_MMAP_PAGES] = "mmap_pages",
