@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <sys/stat.h>
 
@@ -134,6 +135,62 @@ static void what_the_first_scan_finds_is_not_news(void **state)
 	       DW_OP_INVALID);
 }
 
+/* --- which change belongs to which --- */
+
+#define RENAMED_INO 7
+
+struct flush {
+	struct engine engine;
+	struct track track;
+	struct ledger_container container;
+	struct queued_change changes[3];
+};
+
+static void add_change(struct flush *f, const char *path, uint64_t wall_ns, bool is_whiteout)
+{
+	struct queued_change c = change(TREE_CHANGE_APPEARED | TREE_CHANGE_VERDICT,
+					is_whiteout ? S_IFCHR : S_IFREG, TREE_NONE,
+					is_whiteout ? TREE_DELETED : TREE_ADDED);
+
+	c.track = &f->track;
+	c.path = path;
+	c.path_len = strlen(path);
+	c.cause.wall_ns = wall_ns;
+	c.info.is_whiteout = is_whiteout;
+	c.info.st.st_ino = is_whiteout ? 1 : RENAMED_INO; /* whiteouts can share an inode */
+	c.info.st.st_nlink = 1;
+	f->changes[f->engine.changes_len++] = c;
+}
+
+/* Two files of the image have gone, and one that was copied up has a new name. */
+static void expect_renamed(const char *gone, uint64_t gone_ns, const char *old, uint64_t old_ns,
+			   const char *new, uint64_t new_ns)
+{
+	const struct dw_op_record copy_up = {.ino = RENAMED_INO, .flags = DW_RECORD_WORKDIR};
+	struct flush f = {.track.engine = &f.engine};
+
+	f.track.c = &f.container;
+	f.engine.changes = f.changes;
+	engine_keep_pending(&f.engine, &copy_up);
+	add_change(&f, gone, gone_ns, true);
+	add_change(&f, old, old_ns, true);
+	add_change(&f, new, new_ns, false);
+	engine_relate_changes(&f.engine);
+	assert_false(f.changes[0].is_claimed);
+	assert_true(f.changes[1].is_claimed);
+	assert_true(f.changes[2].bits & TREE_CHANGE_RENAMED);
+	assert_string_equal(f.changes[2].old_path, old);
+	engine_expire(&f.engine, UINT64_MAX);
+}
+
+static void what_went_in_the_same_flush_is_not_what_was_renamed(void **state)
+{
+	(void)state;
+	expect_renamed("/gone/f", 50, "/a/f", 90, "/a/new", 50);   /* in its directory */
+	expect_renamed("/gone/g", 50, "/a/f", 90, "/b/f", 50);	   /* by the name it kept */
+	expect_renamed("/gone/f", 90, "/a/f", 50, "/a/b/new", 50); /* by the moment */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +203,7 @@ int main(void)
 		cmocka_unit_test(utimes_sets_a_time_that_is_not_now),
 		cmocka_unit_test(a_whiteout_is_a_removal_of_what_it_hides),
 		cmocka_unit_test(what_the_first_scan_finds_is_not_news),
+		cmocka_unit_test(what_went_in_the_same_flush_is_not_what_was_renamed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

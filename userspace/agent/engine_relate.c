@@ -43,32 +43,87 @@ static void set_origin(struct queued_change *c, unsigned bit, const char *old_pa
 	c->bits |= bit;
 }
 
-/* A copied-up file of the image at a new name: linked there, or renamed. */
-static void relate_copied_up(struct engine *e, size_t i, uint32_t dev)
+static uint64_t time_between(const struct queued_change *a, const struct queued_change *b)
 {
-	struct queued_change *c = &e->changes[i];
-	struct recall *p = engine_find_pending(e, dev, c->info.st.st_ino);
+	return a->cause.wall_ns < b->cause.wall_ns ? b->cause.wall_ns - a->cause.wall_ns
+						   : a->cause.wall_ns - b->cause.wall_ns;
+}
+
+static size_t name_at(const struct queued_change *c)
+{
+	const char *slash = memrchr(c->path, '/', c->path_len);
+
+	return slash ? (size_t)(slash - c->path) : 0;
+}
+
+/* Was it renamed within its directory (2), or did it keep its last name (1)? */
+static int likeness(const struct queued_change *new, const struct queued_change *old)
+{
+	size_t new_at = name_at(new), old_at = name_at(old);
+
+	if (new_at == old_at && memcmp(new->path, old->path, new_at) == 0)
+		return 2;
+	return strcmp(new->path + new_at, old->path + old_at) == 0;
+}
+
+/*
+ * Of the files of the image that have gone in this flush, the one that @c was, most likely:
+ * what was renamed changed both directories at once. NULL: none has.
+ */
+static struct queued_change *find_whited_out(struct engine *e, size_t i)
+{
+	struct queued_change *c = &e->changes[i], *best = NULL;
 	struct nearby n = nearby(e, i);
 
-	if (!p || !(p->pending->flags & DW_RECORD_WORKDIR))
-		return;
-	if (c->info.st.st_nlink > 1 && !S_ISDIR(c->info.st.st_mode))
-		set_origin(c, TREE_CHANGE_LINKED, NULL);
+	for (size_t k = n.first; k < n.last; k++) {
+		struct queued_change *other = &e->changes[k];
+		int better;
+
+		if (other->track != c->track || !other->path || other->is_claimed ||
+		    !is_new_whiteout(other) || other->lower_is_dir != S_ISDIR(c->info.st.st_mode))
+			continue;
+		better = best ? likeness(c, other) - likeness(c, best) : 1;
+		if (better > 0 || (!better && time_between(c, other) < time_between(c, best)))
+			best = other;
+	}
+	return best;
+}
+
+static struct queued_change *find_copied_up(struct engine *e, size_t i)
+{
+	const struct queued_change *c = &e->changes[i];
+	struct nearby n = nearby(e, i);
+
 	for (size_t k = n.first; k < n.last; k++) {
 		struct queued_change *other = &e->changes[k];
 
-		if (k == i || other->track != c->track || !other->path || other->is_claimed)
-			continue;
-		if (other->info.st.st_ino == c->info.st.st_ino && other->info.has_lower) {
-			set_origin(c, TREE_CHANGE_LINKED, other->path);
-			other->bits &= ~(unsigned)TREE_CHANGE_LINKED;
-			return;
-		}
-		if (is_new_whiteout(other) && !(c->bits & TREE_CHANGE_LINKED)) {
-			set_origin(c, TREE_CHANGE_RENAMED, other->path);
-			other->is_claimed = true;
-			return;
-		}
+		if (k != i && other->track == c->track && other->path && !other->is_claimed &&
+		    other->info.st.st_ino == c->info.st.st_ino && other->info.has_lower)
+			return other;
+	}
+	return NULL;
+}
+
+/* A copied-up file of the image at a new name: linked there, or renamed. */
+static void relate_copied_up(struct engine *e, size_t i, uint32_t dev)
+{
+	struct queued_change *c = &e->changes[i], *other;
+	struct recall *p = engine_find_pending(e, dev, c->info.st.st_ino);
+
+	if (!p || !c->path || !(p->pending->flags & DW_RECORD_WORKDIR))
+		return;
+	if (c->info.st.st_nlink > 1 && !S_ISDIR(c->info.st.st_mode))
+		set_origin(c, TREE_CHANGE_LINKED, NULL);
+	other = find_copied_up(e, i);
+	if (other) {
+		set_origin(c, TREE_CHANGE_LINKED, other->path);
+		other->bits &= ~(unsigned)TREE_CHANGE_LINKED;
+		return;
+	}
+	other = c->bits & TREE_CHANGE_LINKED ? NULL : find_whited_out(e, i);
+	if (other) {
+		set_origin(c, TREE_CHANGE_RENAMED, other->path);
+		other->is_claimed = true;
 	}
 }
 
