@@ -126,7 +126,7 @@ if FULL:
     @suite.test
     def twenty_thousand_paths_that_become_dirty_at_once(env):
         """Exact within a second and 100 us for each beyond 10,000, and marked until then."""
-        container = env.docker.run()
+        container = env.docker.run(layers=3)
         directory = container.driver_data()["MergedDir"] + "/img/ed"
         for n in range(NAMES):
             os.mkdir(f"{directory}/{n}")
@@ -136,24 +136,25 @@ if FULL:
         for n in range(NAMES):
             with open(f"{directory}/{n}/new", "wb"):
                 pass
-        spent, since = cpu_seconds(env.agent), time.monotonic()
+        before_cpu, since = cpu_times(env.agent), time.monotonic()
         os.kill(env.agent.daemon.pid, signal.SIGCONT)
         wanted = sorted(before + [f"A /img/ed/{n}/new" for n in range(NAMES)])
         took = until_exact(env.agent, container, since)
-        spent = cpu_seconds(env.agent) - spent
-        print(f"# {NAMES} dirty directories: exact after {took:.2f} s, {spent:.2f} s of CPU",
-              flush=True)
+        ran, kept_waiting = (b - a for a, b in zip(before_cpu, cpu_times(env.agent)))
+        print(f"# {NAMES} dirty directories: exact after {took:.2f} s, {ran:.2f} s of CPU and "
+              f"{kept_waiting:.2f} s of waiting for it", flush=True)
         env.same(container, expected=lambda: sorted(wanted, key=path_of))
         check_equal(sorted(container.diff()), wanted, "docker diff")
         limit = WITHIN + (NAMES - 10000) * 100e-6
-        check(spent < limit, f"{spent:.2f} s of CPU until it was exact, not {limit} s")
+        took -= kept_waiting
+        check(took < limit, f"{took:.2f} s until it was exact, not {limit} s")
         container.remove()
 
 
-def cpu_seconds(agent):
-    """Its own time: how long that takes depends on who else wants the processors."""
+def cpu_times(agent):
+    """Seconds it ran, and those it would have if nobody else had wanted the processors."""
     with open(f"/proc/{agent.daemon.pid}/schedstat", encoding="ascii") as f:
-        return int(f.read().split()[0]) / 1e9
+        return [int(ns) / 1e9 for ns in f.read().split()[:2]]
 
 
 def until_exact(agent, container, since):

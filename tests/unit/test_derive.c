@@ -148,9 +148,9 @@ struct flush {
 
 static void add_change(struct flush *f, const char *path, uint64_t wall_ns, bool is_whiteout)
 {
-	struct queued_change c = change(TREE_CHANGE_APPEARED | TREE_CHANGE_VERDICT,
-					is_whiteout ? S_IFCHR : S_IFREG, TREE_NONE,
-					is_whiteout ? TREE_DELETED : TREE_ADDED);
+	struct queued_change c =
+		change(TREE_CHANGE_APPEARED | TREE_CHANGE_VERDICT, is_whiteout ? S_IFCHR : S_IFREG,
+		       TREE_NONE, is_whiteout ? TREE_DELETED : TREE_ADDED);
 
 	c.track = &f->track;
 	c.path = path;

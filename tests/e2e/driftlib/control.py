@@ -28,14 +28,14 @@ class Control:
             self.connection, _ = self.listener.accept()
         except TimeoutError:
             raise Failure("the container's process did not connect") from None
-        self.connection.settimeout(120)
         self.stream = self.connection.makefile("rw", encoding="utf-8", newline="\n")
 
     def send(self, line):
         self.stream.write(line + "\n")
         self.stream.flush()
 
-    def answer(self):
+    def answer(self, timeout=120):
+        self.connection.settimeout(timeout)
         line = self.stream.readline()
         if not line:
             raise Failure("the container's process went away")
