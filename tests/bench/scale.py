@@ -204,18 +204,46 @@ def lines(rows):
     return ["  ".join(cell.rjust(w) for cell, w in zip(row, widths)) for row in rows] + [""]
 
 
+ROWS = (("added to a write", "%", [("added_percent", "one byte", svg.OURS)], svg.Even),
+        ("memory", "MiB", svg.MEMORY, svg.Powers),
+        ("CPU of a scrape", "ms", [("scrape_ms", "one scrape", svg.OURS)], svg.Powers),
+        ("start, with a first complete ledger", "s", [("start_seconds", "start", svg.OURS)],
+         svg.Powers))
+HEIGHT, STEP, TOP = 120, 200, 100
+
+
+def column(data, number, series):
+    points = [{**p, "added_percent": max(p["added_percent"], 0)} for p in data["series"][series]]
+    parts = []
+    for row, (title, unit, keys, axis) in enumerate(ROWS):
+        panel = svg.Panel(60 + number * 375, TOP + row * STEP, 300, HEIGHT)
+        parts += panel.draw(f"{title}, by {series}", points, unit, keys, axis)
+    return parts
+
+
+def last_row(data):
+    """Writers at once; and what becomes of names when there is room for half of them."""
+    left, right = (svg.Panel(60 + n * 375, TOP + len(ROWS) * STEP, 300, HEIGHT) for n in (0, 1))
+    parts, series = [], data["series"]
+    if series.get("threads"):
+        parts += left.draw("added to a write, by writer threads", series["threads"], "%",
+                           [("added_percent", "one byte", svg.OURS)])
+    if series.get("bounded"):
+        parts += right.draw("files, with room for half of them", series["bounded"], "",
+                            [("added", "counted", svg.OURS), ("unlisted", "without a name", svg.OTHERS)],
+                            svg.Powers)
+    return parts
+
+
 def picture(data):
     parts = [svg.text(12, 22, "How the cost grows", size=15, weight="bold"),
-             svg.text(12, 40, f"Linux {data['kernel']}, {data['when'][:10]}")]
-    for column, series in enumerate(s for s in ("containers", "files") if data["series"].get(s)):
-        left, points = 60 + column * 375, data["series"][series]
-        shown = [{**p, "added_percent": max(p["added_percent"], 0)} for p in points]
-        parts += svg.panel(left, 100, 300, 130, f"added to a write, by {series}", shown, "%",
-                           [("added_percent", "one byte", svg.OURS)])
-        parts += svg.panel(left, 310, 300, 130, f"memory, by {series}", points, "MiB", svg.MEMORY)
-        parts += svg.panel(left, 520, 300, 110, f"CPU of a scrape, by {series}", points, "ms",
-                           [("scrape_ms", "one scrape", svg.OURS)])
-    return svg.document(670, parts, "How the cost grows")
+             svg.text(12, 40, f"Linux {data['kernel']}, {data['when'][:10]}; dashed: what grows as "
+                      "the number does has this slope")]
+    for number, series in enumerate(("containers", "files")):
+        if data["series"].get(series):
+            parts += column(data, number, series)
+    return svg.document(TOP + len(ROWS) * STEP + HEIGHT + 40, parts + last_row(data),
+                        "How the cost grows")
 
 
 def save(data):

@@ -244,6 +244,51 @@ static unsigned change_some(struct tree_world *tw, const char *dir, unsigned n, 
 	return changed;
 }
 
+/* Files n0 to n@n of "many" get one more byte each, a moment or a day ago. */
+static void grow_all(struct tree_world *tw, unsigned n, unsigned size, bool long_ago)
+{
+	const struct timespec then[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+	char name[64];
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "many/n%u", i);
+		assert_int_equal(truncate(upper(tw, name), size), 0);
+		if (long_ago)
+			assert_int_equal(utimensat(AT_FDCWD, upper(tw, name), then, 0), 0);
+	}
+	notice(tw);
+	settle(tw);
+	assert_sizes(tw);
+}
+
+static void many_files_that_are_written_to_all_the_time_give_up_their_marks(void **state)
+{
+	struct tree_world *tw = *state;
+	const unsigned n = 7000;
+	size_t left;
+
+	put_dir(upper(tw, "many"));
+	put_files(upper(tw, "many"), "n", n);
+	start(tw);
+	assert_int_equal(tw->watched_len, n + 2);
+	grow_all(tw, n, 100, false);
+	left = tw->watched_len;
+	assert_true(left < n + 2);
+	assert_true(left > 2 + 2000); /* a few are no burden */
+	grow_all(tw, n, 101, false);
+	assert_true(tw->watched_len < n + 2);
+	assert_int_equal(chmod(upper(tw, "many/n6999"), 0755), 0);
+	notice(tw);
+	settle(tw);
+	assert_int_equal(counts_of(tw).executables, 1);
+	left = tw->watched_len;
+	grow_all(tw, n, 102, true); /* at rest: a mark of their own again */
+	assert_true(tw->watched_len > left);
+	grow_all(tw, n, 103, false);
+	assert_int_equal(tw->wrong_unwatches, 0);
+}
+
 static void sizes_of_files_without_a_mark_of_their_own_are_true(void **state)
 {
 	struct tree_world *tw = *state;
@@ -606,6 +651,7 @@ int main(void)
 		TEST(a_busy_directory_is_not_read_for_each_event),
 		TEST(a_hundred_thousand_names_in_one_directory),
 		TEST(only_so_many_added_files_are_watched),
+		TEST(many_files_that_are_written_to_all_the_time_give_up_their_marks),
 		TEST(sizes_of_files_without_a_mark_of_their_own_are_true),
 		TEST(names_nest_thousands_deep),
 		TEST(a_great_many_changes_are_marked_until_they_are_verified),

@@ -191,6 +191,21 @@ static void note_appearance(struct engine *e, struct track *t, const struct tree
 		tree_node_set_cause(change->node, true, origin);
 }
 
+/* Written to, and changed before: nothing is derived from that, see attribute_of(). */
+static bool is_growth(const struct tree_change *change)
+{
+	const unsigned growth = TREE_CHANGE_SIZE | TREE_CHANGE_MTIME | TREE_CHANGE_CTIME;
+	struct tree_node_info info;
+
+	if (change->bits & ~growth || !(change->bits & (TREE_CHANGE_SIZE | TREE_CHANGE_MTIME)))
+		return false;
+	if (change->bits & TREE_CHANGE_SIZE)
+		return true;
+	tree_node_info(change->node, &info);
+	return info.st.st_mtim.tv_sec == info.st.st_ctim.tv_sec &&
+	       info.st.st_mtim.tv_nsec == info.st.st_ctim.tv_nsec;
+}
+
 void engine_on_tree_change(const struct tree_change *change, void *arg)
 {
 	struct track *t = arg;
@@ -201,6 +216,8 @@ void engine_on_tree_change(const struct tree_change *change, void *arg)
 		note_appearance(e, t, change);
 	if (change->bits & TREE_CHANGE_INITIAL)
 		return; /* not news; a pending creation finds it by inode */
+	if (is_growth(change))
+		return;
 	if (e->changes_len == ENGINE_MAX_QUEUED)
 		return; /* counted by the ledger all the same: only its line in tail is missing */
 	q = &e->changes[e->changes_len++];

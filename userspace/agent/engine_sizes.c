@@ -10,18 +10,21 @@
 
 #include "base/clock.h"
 
-#define AT_ONCE	 1024
-#define EVERY_NS (10 * NS_PER_SEC)
+#define AT_ONCE	    1024
+#define EVERY_NS    (10 * NS_PER_SEC)
+#define PER_FILE_NS NS_PER_MSEC /* for each that was looked at, the next time is later */
+#define MOST_NS	    (60 * NS_PER_SEC)
 
 struct taken {
 	uint32_t marks[AT_ONCE];
 	size_t len;
+	uint64_t found;
 };
 
 static int mark_tree(struct ledger_container *c, void *arg)
 {
 	struct track *t = c->engine_data;
-	const struct taken *taken = arg;
+	struct taken *taken = arg;
 	size_t found = 0;
 
 	if (!c->tree || !tree_has_shared(c->tree))
@@ -30,12 +33,21 @@ static int mark_tree(struct ledger_container *c, void *arg)
 		found += tree_mark_shared(c->tree, taken->marks[i]);
 	if (found)
 		t->work_due_ns = clock_mono_ns();
+	taken->found += found;
 	return 0;
+}
+
+/* Where many files are written to all the time, looks nobody has asked for are the cost. */
+static uint64_t rest_after(uint64_t found)
+{
+	uint64_t rest = EVERY_NS + found * PER_FILE_NS;
+
+	return rest < MOST_NS ? rest : MOST_NS;
 }
 
 void engine_take_shared(struct engine *e)
 {
-	struct taken taken;
+	struct taken taken = {.found = 0};
 	uint32_t from = 0;
 
 	e->shared_due_ns = clock_mono_ns() + EVERY_NS;
@@ -46,4 +58,5 @@ void engine_take_shared(struct engine *e)
 		if (taken.len)
 			ledger_foreach(e->ledger, mark_tree, &taken);
 	} while (taken.len > AT_ONCE - 8);
+	e->shared_due_ns = clock_mono_ns() + rest_after(taken.found);
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "base/clock.h"
 #include "container/registry_internal.h"
@@ -48,8 +49,9 @@ int registry_open(const struct registry_options *options, registry_fn fn, void *
 	r->arg = arg;
 	events.arg = r;
 	r->fs.root_fd = -1;
+	r->ends_fd = epoll_create1(EPOLL_CLOEXEC);
 	r->next_retry_ns = UINT64_MAX;
-	err = hostfs_init(&r->fs, options->host_root);
+	err = r->ends_fd < 0 ? -errno : hostfs_init(&r->fs, options->host_root);
 	if (!err)
 		err = watch_open(&r->fs, &r->watch);
 	if (!err) {
@@ -83,6 +85,7 @@ struct registry *registry_close(struct registry *r)
 	cgroup_forget_all(r);
 	r->processes = processes_free(r->processes);
 	r->watch = watch_close(r->watch);
+	cleanup_closep(&r->ends_fd);
 	free(r->cgroup_root);
 	free(r->mount_error);
 	hostfs_done(&r->fs);
@@ -164,10 +167,11 @@ static void retry_entries(struct registry *r)
 
 static void look_at_ends(struct registry *r, bool full)
 {
+	bool some_ended = full || tasks_have_ended(r);
 	struct entry *e, *next;
 
 	HASH_ITER (hh, r->entries, e, next) {
-		if (!full && task_runs_on(e))
+		if (!full && task_is_watched(e) && !(some_ended && task_has_ended(e->pidfd)))
 			continue;
 		if (e->task_alive || e->cgroup_alive)
 			task_update(r, e);

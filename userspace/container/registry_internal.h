@@ -112,6 +112,7 @@ struct registry {
 	bool is_scanned;   /* registry_scan() was called: reporting is on */
 	bool is_flushing;
 	bool has_dead_mounts;
+	int ends_fd;		/* epoll, of the entries' pidfds */
 	uint64_t next_retry_ns; /* not later than any entry's; UINT64_MAX: none */
 	uint64_t next_second_ns, next_full_ns, last_sight_ns;
 	uint64_t refused; /* entries beyond ENTRIES_MAX */
@@ -180,8 +181,9 @@ bool mounts_resolve_docker_id(struct registry *r, struct super *s,
 /* --- registry_tasks.c --- */
 /* Find the first process of @e, and read what is new of it. */
 void task_update(struct registry *r, struct entry *e);
-/* The process that was found still runs. False also when that takes a look at /proc. */
-bool task_runs_on(const struct entry *e);
+/* Its end shows without a look at /proc. And: has any of those ended? One call for all. */
+bool task_is_watched(const struct entry *e);
+bool tasks_have_ended(const struct registry *r);
 /* Cgroup @path (as of one of its tasks) is the container's. */
 void task_set_cgroup(struct registry *r, struct entry *e, const char *path, uint64_t cgroup_id);
 void cgroup_find_root(struct registry *r);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -120,18 +121,27 @@ static void close_task(struct entry *e)
 /* The start time is read once more: the number may have been given to another process. */
 static void open_task(const struct registry *r, struct entry *e)
 {
+	struct epoll_event event = {.events = EPOLLIN};
 	uint64_t start;
 
 	close_task(e);
 	e->pidfd = task_open(&r->fs, e->looked_pid);
 	if (e->pidfd >= 0 &&
-	    (task_start_ticks(&r->fs, e->looked_pid, &start) || start != e->looked_start))
+	    (task_start_ticks(&r->fs, e->looked_pid, &start) || start != e->looked_start ||
+	     epoll_ctl(r->ends_fd, EPOLL_CTL_ADD, e->pidfd, &event)))
 		close_task(e);
 }
 
-bool task_runs_on(const struct entry *e)
+bool tasks_have_ended(const struct registry *r)
 {
-	return e->task_alive && e->task_complete && e->pidfd >= 0 && !task_has_ended(e->pidfd);
+	struct epoll_event event;
+
+	return epoll_wait(r->ends_fd, &event, 1, 0) != 0;
+}
+
+bool task_is_watched(const struct entry *e)
+{
+	return e->task_alive && e->task_complete && e->pidfd >= 0;
 }
 
 static void read_task(struct registry *r, struct entry *e, pid_t pid, uint64_t start)

@@ -230,6 +230,28 @@ static void unwatch(struct tree *t, struct tree_node *first)
 	first->slot = -1;
 }
 
+/*
+ * What was written before the shared mark was given shows in another look: then there is
+ * no moment in which it has neither.
+ */
+void index_give_up(struct tree *t, struct tree_node *n)
+{
+	if (n->names || n->slot < 0 || !(n->flags & NODE_OPTIONAL) || !t->watcher.watch_shared)
+		return;
+	share(t, n->st.ino);
+	unwatch(t, n);
+	n->flags &= (uint16_t)~NODE_OPTIONAL;
+	t->optional_watches--;
+	queue_add(t, n, WORK_STAT, &(struct tree_cause){0}, 0);
+}
+
+void index_take_back(struct tree *t, struct tree_node *n)
+{
+	if (!n->names && n->slot < 0 && (n->flags & NODE_INDEXED) && !is_crowded(t) &&
+	    watch(t, n, n) && n->slot >= 0)
+		queue_add(t, n, WORK_STAT, &(struct tree_cause){0}, 0);
+}
+
 void index_rewatch(struct tree *t, struct tree_node *n)
 {
 	struct tree_node *first = n->flags & NODE_INDEXED ? index_find(t, n->st.ino) : NULL;

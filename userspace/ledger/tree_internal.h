@@ -56,6 +56,9 @@ void index_remove(struct tree *t, struct tree_node *n);
 void index_watch(struct tree *t, struct tree_node *n);
 /* Watch its inode anew: the watch it has may not be there any more. */
 void index_rewatch(struct tree *t, struct tree_node *n);
+/* An added file's mark of its own for a shared one, and back, where there is room. */
+void index_give_up(struct tree *t, struct tree_node *n);
+void index_take_back(struct tree *t, struct tree_node *n);
 /* About to look at the name of @ino: if it is one for a shared mark, that is set up now. */
 void index_expect(struct tree *t, uint64_t ino);
 /* The first of the nodes of @ino. NULL: there is none. */

@@ -12,6 +12,7 @@
 
 #define TREE_FDS	      12   /* directories kept open while there is work */
 #define TREE_OPTIONAL_WATCHES 8192 /* added non-directories with marks of their own */
+#define TREE_GROWTH_LOOKS     2048 /* a second, that find nothing but that files were written to */
 #define TREE_QUIET_NS	      (500 * NS_PER_MSEC) /* of an unmounted layer, before names vanish */
 #define TREE_BACKOFF_FACTOR   10		  /* a read of t is followed by 10 t without one */
 #define TREE_BACKOFF_MAX_NS   (500 * NS_PER_MSEC)
@@ -206,6 +207,8 @@ struct tree {
 	uint64_t hash_key;   /* of dw_inode_hash() */
 	uint64_t shared_ino; /* was given a shared mark before it was looked at */
 	bool has_shared;
+	uint64_t growth_ns; /* when .growth_looks began to be counted */
+	uint32_t growth_looks;
 	uint64_t stale;
 
 	struct tree_list ready, limbo;

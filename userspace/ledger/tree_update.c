@@ -69,6 +69,38 @@ static void pass_on(struct tree *t, const struct tree_node *n, const struct tree
 	}
 }
 
+static bool is_being_written(const struct tree_node *n)
+{
+	return clock_wall_ns() < (uint64_t)n->st.mtime_sec * NS_PER_SEC + n->st.mtime_ns + NS_PER_SEC;
+}
+
+/*
+ * Whatever is written to an added file, it is in the list. Where looks that find no more
+ * than that become many, its mark is a shared one from then on: it is looked at when
+ * somebody asks, until it is found to have come to rest.
+ */
+static void note_growth(struct tree *t, struct tree_node *n, unsigned found)
+{
+	const unsigned growth = TREE_CHANGE_SIZE | TREE_CHANGE_MTIME | TREE_CHANGE_CTIME;
+	uint64_t now_ns;
+
+	if (node_is_dir(n) || n->verdict != TREE_ADDED || found & ~growth ||
+	    !(found & (TREE_CHANGE_SIZE | TREE_CHANGE_MTIME)))
+		return;
+	if (n->slot < 0) {
+		if (!is_being_written(n))
+			index_take_back(t, n);
+		return;
+	}
+	now_ns = clock_mono_ns();
+	if (now_ns - t->growth_ns > NS_PER_SEC) {
+		t->growth_ns = now_ns;
+		t->growth_looks = 0;
+	}
+	if (++t->growth_looks > TREE_GROWTH_LOOKS)
+		index_give_up(t, n);
+}
+
 int tree_update(struct tree *t, struct tree_node *n, int dirfd, const struct tree_stat *st,
 		const struct tree_cause *cause, unsigned bits)
 {
@@ -88,6 +120,7 @@ int tree_update(struct tree *t, struct tree_node *n, int dirfd, const struct tre
 	share(t, n);
 	change.bits = (unsigned)found | bits;
 	tree_report(t, &change);
+	note_growth(t, n, (unsigned)found);
 	return 0;
 }
 

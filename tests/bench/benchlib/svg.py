@@ -72,28 +72,102 @@ def cost_per_write(data):
     return document(bottom + 26, parts, "Cost per write")
 
 
-def panel(left, top, width, height, title, points, unit, keys):
+def decades(values):
+    """The powers of ten around the values that are above 0."""
+    above = [v for v in values if v > 0] or [1]
+    low = math.floor(math.log10(min(above)))
+    return low, max(math.ceil(math.log10(max(above))), low + 1)
+
+
+def short(number):
+    """1k for 1,000, so that ticks do not touch."""
+    for unit, size in (("M", 10**6), ("k", 1000)):
+        if number >= size:
+            return f"{number / size:g}{unit}"
+    return f"{number:g}"
+
+
+class Even:
+    """An axis from 0 on, with a few round numbers on it."""
+
+    def __init__(self, values):
+        most = max([*values, 0]) or 1
+        step = 10 ** math.floor(math.log10(most))
+        step = next(step * part for part in (0.1, 0.2, 0.25, 0.5, 1, 2) if most / (step * part) <= 5)
+        self.high = math.ceil(most / step) * step
+        self.ticks = [step * i for i in range(round(self.high / step) + 1)]
+
+    def place(self, value):
+        return min(max(value, 0) / self.high, 1)
+
+
+class Powers:
+    """A logarithmic axis; what is not above 0 lies at its beginning."""
+
+    def __init__(self, values):
+        self.low, self.high = decades(values)
+        self.ticks = [10.0**power for power in range(self.low, self.high + 1)]
+
+    def place(self, value):
+        at = math.log10(value) if value > 0 else self.low
+        return (max(at, self.low) - self.low) / (self.high - self.low)
+
+
+def axis_of_numbers(points):
+    """Numbers that differ a hundredfold and more need a logarithmic axis."""
+    numbers = [p["n"] for p in points]
+    spread = min(numbers) > 0 and max(numbers) >= 100 * min(numbers)
+    return (Powers if spread else Even)(numbers)
+
+
+class Panel:
     """Lines over how many there are; keys: (name in the points, label, colour)."""
-    most = max(p["n"] for p in points) or 1
-    high = max(p[key] for p in points for key, _, _ in keys) * 1.15 or 1
-    parts = [text(left, top - 26, title, weight="bold")]
-    for tick in range(5):
-        y = top + height - height * tick / 4
-        parts += [line(left, y, left + width, y),
-                  text(left - 6, y + 4, f"{high * tick / 4:.3g}", "end", 11)]
-    parts.append(text(left - 6, top - 10, unit, "end", 11))
-    for tick in range(3):
-        parts.append(text(left + width * tick / 2, top + height + 16, f"{most * tick // 2:,}",
-                          "middle", 11))
-    for number, (key, label, color) in enumerate(keys):
-        xy = [(left + width * p["n"] / most, top + height - height * p[key] / high)
-              for p in points]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in xy)
-        parts += [f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>',
-                  *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>' for x, y in xy),
-                  f'<rect x="{left + number * 105}" y="{top - 19}" width="9" height="9" '
-                  f'fill="{color}"/>', text(left + number * 105 + 13, top - 10, label, size=11)]
-    return parts
+
+    def __init__(self, left, top, width, height):
+        self.left, self.top, self.width, self.height = left, top, width, height
+
+    def x(self, part):
+        return self.left + self.width * part
+
+    def y(self, part):
+        return self.top + self.height * (1 - part)
+
+    def frame(self, title, unit, keys, axes):
+        parts = [text(self.left, self.top - 26, title, weight="bold"),
+                 text(self.left - 6, self.top - 10, unit, "end", 11)]
+        for tick in axes[1].ticks:
+            y = self.y(axes[1].place(tick))
+            parts += [line(self.left, y, self.left + self.width, y),
+                      text(self.left - 6, y + 4, short(tick), "end", 11)]
+        for tick in axes[0].ticks:
+            x = self.x(axes[0].place(tick))
+            parts += [line(x, self.top + self.height, x, self.top + self.height + 4),
+                      text(x, self.top + self.height + 17, short(tick), "middle", 11)]
+        for number, (_, label, color) in enumerate(keys):
+            left = self.left + number * 105
+            parts += [f'<rect x="{left}" y="{self.top - 19}" width="9" height="9" fill="{color}"/>',
+                      text(left + 13, self.top - 10, label, size=11)]
+        return parts
+
+    def draw(self, title, points, unit, keys, value_axis=Even):
+        axes = (axis_of_numbers(points), value_axis([p[key] for p in points for key, _, _ in keys]))
+        parts = self.frame(title, unit, keys, axes)
+        if isinstance(axes[0], Powers) and isinstance(axes[1], Powers):
+            parts.append(self.as_the_number(axes))
+        for key, _, color in keys:
+            xy = [(self.x(axes[0].place(p["n"])), self.y(axes[1].place(p[key]))) for p in points]
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in xy)
+            parts += [f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>',
+                      *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>' for x, y in xy)]
+        return parts
+
+    def as_the_number(self, axes):
+        """What grows as the number does is parallel to this line."""
+        rise = min(axes[0].high - axes[0].low, axes[1].high - axes[1].low)
+        x = self.x(axes[0].place(10.0 ** (axes[0].high - rise)))
+        y = self.y(axes[1].place(10.0 ** (axes[1].low + rise)))
+        return (f'<line x1="{x:.1f}" y1="{self.y(0):.1f}" x2="{self.x(1):.1f}" y2="{y:.1f}" '
+                f'stroke="{FLOOR}" stroke-dasharray="5 4"/>')
 
 
 MEMORY = [("rss_mib", "RSS", OURS), ("anonymous_mib", "anonymous", OTHERS),
@@ -110,9 +184,9 @@ def agent_cost(data):
     for column, name in enumerate(("containers", "files")):
         left = 60 + column * 375
         what = "containers" if name == "containers" else "drifted files"
-        parts += panel(left, 100, 300, 150, f"memory, by {what}", series[name], "MiB", MEMORY)
-        parts += panel(left, 330, 300, 120, f"CPU of a scrape, by {what}", series[name], "ms",
-                       [("scrape_ms", "one scrape", OURS)])
+        parts += Panel(left, 100, 300, 150).draw(f"memory, by {what}", series[name], "MiB", MEMORY)
+        parts += Panel(left, 330, 300, 120).draw(f"CPU of a scrape, by {what}", series[name], "ms",
+                                                 [("scrape_ms", "one scrape", OURS)])
     return document(480, parts, "The agent's cost")
 
 
