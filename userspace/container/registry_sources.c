@@ -244,10 +244,18 @@ static bool is_changed(struct source *s)
 	return changed;
 }
 
+/* Of most places where a runtime may have its state nothing is ever seen. */
+static bool is_there(const struct source *s)
+{
+	struct stat st;
+
+	return !hostfs_stat(s->fs, s->root, &st);
+}
+
 void sources_look(struct registry *r, bool all)
 {
 	for (struct source *s = r->sources; s; s = s->next) {
-		if (all || !s->readable || is_changed(s))
+		if (all || (s->readable ? is_changed(s) : is_there(s)))
 			source_look(r, s);
 	}
 }
