@@ -32,7 +32,7 @@ MARGIN = 1.15  # growth with this power of the number is still called linear
 class Bench:
     def __init__(self, stage, options):
         os.environ["TMPDIR"] = stage.path("fs")
-        self.stage, self.quick, self.rounds = stage, options.quick, 1 if options.quick else 5
+        self.stage, self.quick, self.rounds = stage, options.quick, options.rounds
         self.suite = Suite("test_scale_bench.py")
         self.fleet = Fleet(self.suite.dir("fleet"))
         self.suite.defer(self.fleet.close)
@@ -73,6 +73,7 @@ class Bench:
         return found, took
 
     def point(self, series, n, agent, pairs, took, **more):
+        print(f"bench-scale: {n:,} {series}", file=sys.stderr, flush=True)
         pid = agent.daemon.pid
         quiet(pid, 20)
         anonymous, file = resident(pid)
@@ -258,9 +259,13 @@ def save(data):
 def parse():
     parser = argparse.ArgumentParser(prog="scripts/bench-scale", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two small points of each series")
+    parser.add_argument("--rounds", type=int, metavar="N", default=5,
+                        help="how often each point is measured with and without an agent")
     parser.add_argument("--only", default="containers,files,threads", help="series to measure")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.rounds = 1 if options.quick else options.rounds
+    return options
 
 
 def main():
@@ -269,8 +274,13 @@ def main():
     try:
         b = Bench(stage, options)
         for part in (threads, files, containers):
-            if part.__name__ in options.only.split(","):
+            if part.__name__ not in options.only.split(","):
+                continue
+            try:
                 part(b)
+            except Exception as e:  # pylint: disable=broad-except  # the others are worth having
+                b.result.problem(f"{part.__name__}: {e}")
+            save(b.result.data)
     finally:
         b.suite.close()
         stage.close()
