@@ -147,7 +147,7 @@ struct dw_control {
 	__u64 verdict_ticks;	 /* how long a verdict holds: files are moved */
 	__u32 devs[DW_MAX_DEVS]; /* file systems with roots or watched inodes */
 	__u32 tier;		 /* enum probe_tier, also for an agent that adopts the pins */
-	__u32 links;		 /* how many were pinned, for the same */
+	__u32 links;		 /* how many there were to be pinned, for the same */
 	__u32 buckets;		 /* of cells */
 	__u32 pad;
 	__u64 drains;	   /* of cells' counts: two for each, odd while one is under way */

@@ -143,6 +143,26 @@ void lab_register(const struct lab *lab)
 		0);
 }
 
+void lab_ignore_others(const struct lab *lab)
+{
+	FILE *mounts = fopen("/proc/1/mountinfo", "re");
+	unsigned major, minor;
+	char *line = NULL;
+	size_t size = 0;
+
+	assert_non_null(mounts);
+	while (getline(&line, &size, mounts) > 0) {
+		if (!strstr(line, " - overlay ") ||
+		    sscanf(line, "%*u %*u %u:%u", &major, &minor) != 2 ||
+		    (major << 20 | minor) == lab->overlay_dev)
+			continue;
+		assert_int_equal(
+			probe_set_overlay(lab->probe, major << 20 | minor, LAB_CONTAINER + 1), 0);
+	}
+	free(line);
+	fclose(mounts);
+}
+
 void lab_reopen(struct lab *lab, const struct probe_options *options)
 {
 	lab->probe = probe_close(lab->probe, false);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * test_bpf_engine.c - the engine on a kernel side of its own: changes during a first scan,
- * programs that are detached, runs that are skipped, marks whose records were refused.
+ * programs that are detached, runs that are skipped, marks whose records were refused,
+ * slots and inode numbers that are used again.
  */
 #include "lab.h"
 
 #include <bpf/bpf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/engine_internal.h"
@@ -27,19 +30,53 @@ struct bench {
 	struct ledger_container *c;
 };
 
-static int setup(void **state)
+/* --- runs that the kernel skipped, as it tells of them --- */
+
+static int skipping_fd = -1; /* of the program that did not run */
+static uint64_t skipped;
+
+/* In place of libbpf's. */
+int bpf_obj_get_info_by_fd(int fd, void *info, __u32 *len)
+{
+	bool is_program = *len == sizeof(struct bpf_prog_info);
+	union bpf_attr attr = {
+		.info = {.bpf_fd = (__u32)fd, .info_len = *len, .info = (__u64)(uintptr_t)info}};
+
+	if (syscall(__NR_bpf, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr)) < 0)
+		return -errno;
+	*len = attr.info.info_len;
+	if (is_program && fd == skipping_fd)
+		((struct bpf_prog_info *)info)->recursion_misses += skipped;
+	return 0;
+}
+
+static int open_bench(void **state, enum lab_fs fs, unsigned max_containers)
 {
 	struct engine_options options = {
 		.no_discovery = true,
-		.probe = {.tier = PROBE_TIER_FS, .dirty_ring_bytes = 4096},
+		.probe = {.tier = PROBE_TIER_FS,
+			  .dirty_ring_bytes = 4096,
+			  .max_containers = max_containers},
 	};
 	struct bench *b = calloc(1, sizeof(*b));
 
-	b->lab = lab_open(LAB_ROOT_FS, 0, PROBE_TIER_FS);
+	skipping_fd = -1;
+	b->lab = lab_open(fs, 16, PROBE_TIER_FS);
 	b->lab->probe = probe_close(b->lab->probe, false);
 	assert_int_equal(engine_open(&options, NULL, &b->engine), 0);
 	*state = b;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return open_bench(state, LAB_ROOT_FS, 0);
+}
+
+/* On a small file system of its own, where numbers are used again at once. */
+static int setup_for_one(void **state)
+{
+	return open_bench(state, LAB_EXT4, 2); /* the first is nobody's */
 }
 
 static int teardown(void **state)
@@ -61,9 +98,9 @@ static char *beside(const struct lab *lab, const char *name)
 	return path;
 }
 
-static void begin(struct bench *b)
+static void add(struct bench *b, const char *id)
 {
-	struct container *meta = container_new("lab", "driftwatch");
+	struct container *meta = container_new(id, "driftwatch");
 
 	meta->overlay.upper = beside(b->lab, "upper");
 	meta->overlay.work = beside(b->lab, "work/work");
@@ -72,8 +109,13 @@ static void begin(struct bench *b)
 	meta->overlay.lowers_len = 1;
 	meta->overlay.dev = b->lab->overlay_dev;
 	assert_int_equal(engine_add_own(b->engine, meta, &b->c), 0);
-	assert_int_equal(engine_start(b->engine), 0);
 	container_free(meta);
+}
+
+static void begin(struct bench *b)
+{
+	add(b, "lab");
+	assert_int_equal(engine_start(b->engine), 0);
 }
 
 static struct track *track_of(const struct bench *b)
@@ -164,13 +206,20 @@ static void what_changes_during_the_first_scan_is_in_the_list(void **state)
 	assert_int_equal(tree_entries(b->c->tree), DIRS * (FILES + 1));
 }
 
-static void detach(struct bench *b, const char *program)
+static struct hook *hook_of(struct bench *b, const char *program)
 {
 	struct probe *p = engine_probe(b->engine);
 
 	for (size_t i = 0; i < hook_def_count; i++)
 		if (!strcmp(p->hooks[i].def->program, program))
-			assert_int_equal(close(bpf_link__fd(p->hooks[i].link)), 0);
+			return &p->hooks[i];
+	fail_msg("no hook %s", program);
+	return NULL;
+}
+
+static void detach(struct bench *b, const char *program)
+{
+	assert_int_equal(close(bpf_link__fd(hook_of(b, program)->link)), 0);
 }
 
 static void pass_ten_seconds(struct track *t)
@@ -180,8 +229,9 @@ static void pass_ten_seconds(struct track *t)
 							      : t->rescan_due_ns;
 }
 
-/* Marked; read once the last reading is ten seconds ago; whole again. */
-static void expect_healed(struct bench *b, enum loss_reason reason, uint64_t count)
+/* Marked; read once the last reading is ten seconds ago; whole again. @rescans as of then. */
+static void expect_healed(struct bench *b, enum loss_reason reason, uint64_t count,
+			  uint64_t rescans)
 {
 	struct track *t = track_of(b);
 
@@ -190,13 +240,13 @@ static void expect_healed(struct bench *b, enum loss_reason reason, uint64_t cou
 	assert_int_equal(b->c->incomplete, 1u << reason);
 	pass_ten_seconds(t);
 	engine_look_after(b->engine, t);
-	assert_int_equal(b->c->rescans[reason], 1);
+	assert_int_equal(b->c->rescans[reason], rescans);
 	assert_true(engine_settle(b->engine, 10000));
 	engine_look_after(b->engine, t);
 	assert_int_equal(b->c->incomplete, 0);
 	engine_check_probe(b->engine);
 	assert_int_equal(b->c->lost[reason], count);
-	assert_int_equal(b->c->rescans[reason], 1);
+	assert_int_equal(b->c->rescans[reason], rescans);
 }
 
 static void what_a_detached_program_did_not_tell_is_read(void **state)
@@ -209,29 +259,43 @@ static void what_a_detached_program_did_not_tell_is_read(void **state)
 	make_dir(b, "unheard");
 	assert_true(engine_settle(b->engine, 2000));
 	assert_false(is_listed(b, "unheard"));
-	expect_healed(b, LOSS_DETACHED, 2);
+	expect_healed(b, LOSS_DETACHED, 2, 1);
 	assert_true(is_listed(b, "unheard"));
 	make_dir(b, "heard");
 	assert_true(engine_settle(b->engine, 2000));
 	assert_true(is_listed(b, "heard"));
 }
 
+/* As if the run that would have marked the root had been skipped. */
+static void make_unheard(struct bench *b, const char *name)
+{
+	struct probe *p = engine_probe(b->engine);
+	struct dw_inode root = {.ino = lab_ino(b->lab->upper), .dev = lab_dev(b->lab->upper)};
+
+	bpf_map_delete_elem(p->maps[MAP_WATCHED], &root);
+	make_dir(b, name);
+}
+
 static void what_a_skipped_run_did_not_tell_is_read(void **state)
 {
 	struct bench *b = *state;
-	struct probe *p = engine_probe(b->engine);
-	struct dw_inode root = {.ino = lab_ino(b->lab->upper), .dev = lab_dev(b->lab->upper)};
-	const char *name = "unheard";
 
 	begin_and_read(b);
-	/* As if the run that would have marked the root had been skipped. */
-	assert_int_equal(bpf_map_delete_elem(p->maps[MAP_WATCHED], &root), 0);
-	make_dir(b, name);
-	p->control->lost_runs += 3;
+	/* One that found no room, and one that the kernel did not begin. */
+	make_unheard(b, "early");
+	engine_probe(b->engine)->control->lost_runs += 3;
 	assert_true(engine_settle(b->engine, 2000));
-	assert_false(is_listed(b, name));
-	expect_healed(b, LOSS_PROGRAM_MISS, 3);
-	assert_true(is_listed(b, name));
+	assert_false(is_listed(b, "early"));
+	expect_healed(b, LOSS_PROGRAM_MISS, 3, 1);
+	assert_true(is_listed(b, "early"));
+
+	make_unheard(b, "late");
+	skipping_fd = hook_of(b, "on_mark_inode_dirty")->prog_fd;
+	skipped = 2;
+	assert_true(engine_settle(b->engine, 2000));
+	assert_false(is_listed(b, "late"));
+	expect_healed(b, LOSS_PROGRAM_MISS, 5, 2);
+	assert_true(is_listed(b, "late"));
 }
 
 static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **state)
@@ -264,6 +328,58 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 	assert_int_equal(b->c->rescans[LOSS_DIRTY_FULL], 0);
 }
 
+/* --- numbers that are used again --- */
+
+static void write_to(const struct bench *b, const char *name, size_t len)
+{
+	int fd = open(lab_path(b->lab, name), O_CREAT | O_WRONLY, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "12345678", len), len);
+	close(fd);
+}
+
+static void expect_counts(struct bench *b, const char *path, uint64_t calls, uint64_t bytes)
+{
+	struct tree_node *node = tree_find_path(b->c->tree, path, strlen(path));
+	struct tree_node_info info;
+
+	engine_refresh_counters(b->engine, NULL);
+	engine_fold_files(b->engine);
+	assert_int_equal(b->c->counters.write_calls[DW_TARGET_LAYER], calls);
+	assert_int_equal(b->c->counters.write_bytes[DW_TARGET_LAYER], bytes);
+	assert_non_null(node);
+	tree_node_info(node, &info);
+	assert_int_equal(info.write_calls, calls);
+	assert_int_equal(info.written_bytes, bytes);
+}
+
+/* The next container gets the slot of one that is forgotten, and its file the number. */
+static void nothing_is_left_of_who_had_the_slot_before(void **state)
+{
+	struct bench *b = *state;
+	uint64_t ino;
+
+	begin_and_read(b);
+	write_to(b, "old", 5);
+	assert_true(engine_settle(b->engine, 2000));
+	expect_counts(b, "/old", 1, 5);
+	ino = lab_ino(lab_upper_path(b->lab, "old"));
+	assert_int_equal(unlink(lab_path(b->lab, "old")), 0);
+	engine_forget(b->engine, track_of(b));
+	usleep(2 * ENGINE_REUSE_SLACK_NS / 1000); /* that much is the same moment */
+
+	make_file(b, "new");
+	assert_int_equal(lab_ino(lab_upper_path(b->lab, "new")), ino);
+	add(b, "next");
+	assert_int_not_equal(b->c->slot, 0);
+	assert_true(engine_settle(b->engine, 10000));
+	expect_counts(b, "/new", 0, 0);
+	write_to(b, "new", 3);
+	assert_true(engine_settle(b->engine, 2000));
+	expect_counts(b, "/new", 1, 3);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -273,6 +389,8 @@ int main(void)
 		TEST(what_a_detached_program_did_not_tell_is_read),
 		TEST(what_a_skipped_run_did_not_tell_is_read),
 		TEST(what_the_dirty_ring_refused_is_found_where_the_marks_are),
+		cmocka_unit_test_setup_teardown(nothing_is_left_of_who_had_the_slot_before,
+						setup_for_one, teardown),
 	};
 
 	if (!lab_can(PROBE_TIER_FS, LAB_ROOT_FS))

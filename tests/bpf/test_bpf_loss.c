@@ -21,26 +21,31 @@
 
 static char pin_dir[64];
 
-static struct lab *open_with(const struct probe_options *options)
-{
-	struct lab *lab = lab_open(LAB_ROOT_FS, 0, PROBE_TIER_FS);
+static const struct probe_options small = {.tier = PROBE_TIER_FS,
+					   .max_files = 64,
+					   .max_watched = 4096,
+					   .ring_bytes = 4096,
+					   .dirty_ring_bytes = 4096};
 
-	probe_close(lab->probe, false);
-	assert_int_equal(probe_open(options, NULL, &lab->probe), 0);
-	lab_register(lab);
-	lab_mark(lab);
+static struct lab *open_with(enum lab_fs fs, const struct probe_options *options)
+{
+	struct lab *lab = lab_open(fs, 64, PROBE_TIER_FS);
+
+	lab_reopen(lab, options);
+	lab_ignore_others(lab);
 	return lab;
 }
 
 static int open_small(void **state)
 {
-	struct probe_options options = {.tier = PROBE_TIER_FS,
-					.max_files = 64,
-					.max_watched = 4096,
-					.ring_bytes = 4096,
-					.dirty_ring_bytes = 4096};
+	*state = open_with(LAB_ROOT_FS, &small);
+	return 0;
+}
 
-	*state = open_with(&options);
+/* Where nobody else's inodes are, which may have the same hash. */
+static int open_small_alone(void **state)
+{
+	*state = open_with(LAB_EXT4, &small);
 	return 0;
 }
 
@@ -50,7 +55,7 @@ static int open_pinned(void **state)
 
 	if (access("/sys/fs/bpf", W_OK))
 		skip();
-	*state = open_with(&options);
+	*state = open_with(LAB_ROOT_FS, &options);
 	return 0;
 }
 
@@ -129,26 +134,60 @@ static void a_full_table_of_files_counts_what_it_does_not_list(void **state)
 	assert_int_equal(listed + lab_counted(lab).files_unlisted, FILES);
 }
 
-static void cells_are_made_free_before_files_go_unlisted(void **state)
+struct moved {
+	uint64_t ours, others; /* calls, files */
+	uint64_t most_left;    /* cells in use after some were made free */
+};
+
+static void sum_moved(const struct probe_file_key *key, const struct probe_file_counts *stats,
+		      void *arg)
 {
-	struct lab *lab = *state;
-	uint64_t moved = 0;
+	struct moved *m = arg;
+
+	(void)key;
+	if (stats->container == LAB_CONTAINER)
+		m->ours += stats->calls;
+	else
+		m->others++;
+}
+
+static void write_and_make_room(struct lab *lab, struct moved *ret)
+{
+	uint64_t left;
 	int i;
 
+	*ret = (struct moved){0};
 	for (i = 0; i < FILES; i++) {
 		write_number(lab, i);
 		if (probe_files_used(lab->probe) < probe_files_size(lab->probe) / 4)
 			continue;
-		assert_int_equal(probe_prune_files(lab->probe, sum_files, &moved), 0);
-		assert_true(probe_files_used(lab->probe) <= probe_files_size(lab->probe) / 2);
+		assert_int_equal(probe_prune_files(lab->probe, sum_moved, ret), 0);
+		left = probe_files_used(lab->probe);
+		ret->most_left = left > ret->most_left ? left : ret->most_left;
 	}
 	lab_expect(lab, FILES, 4 * FILES);
-	assert_true(moved > 0);
-	assert_int_equal(probe_drain_files(lab->probe, sum_files, &moved), 0);
-	assert_int_equal(probe_drain_files(lab->probe, sum_files, &moved), 0);
+	assert_true(ret->ours > 0);
+	assert_int_equal(probe_drain_files(lab->probe, sum_moved, ret), 0);
+	assert_int_equal(probe_drain_files(lab->probe, sum_moved, ret), 0);
+}
+
+static void cells_are_made_free_before_files_go_unlisted(void **state)
+{
+	struct lab *lab = *state;
+	struct moved moved;
+	int tries = 0;
+
+	/* Again, when a container of somebody else has begun meanwhile and took what was free. */
+	do {
+		lab_reopen(lab, &small);
+		lab_ignore_others(lab);
+		write_and_make_room(lab, &moved);
+	} while (moved.others && lab_counted(lab).files_unlisted && ++tries < 10);
 	assert_int_equal(lab_counted(lab).files_unlisted, 0);
-	assert_int_equal(moved, FILES);
-	assert_int_equal(probe_files_used(lab->probe), 0);
+	assert_int_equal(moved.ours, FILES);
+	assert_true(moved.most_left <= probe_files_size(lab->probe) / 2 + moved.others);
+	if (!moved.others)
+		assert_int_equal(probe_files_used(lab->probe), 0);
 }
 
 struct swept {
@@ -438,6 +477,7 @@ static void runs_that_were_missed_are_told_by_one_agent(void **state)
 }
 
 #define SMALL(f)  cmocka_unit_test_setup_teardown(f, open_small, close_lab)
+#define ALONE(f)  cmocka_unit_test_setup_teardown(f, open_small_alone, close_lab)
 #define PINNED(f) cmocka_unit_test_setup_teardown(f, open_pinned, close_lab)
 
 int main(void)
@@ -447,8 +487,8 @@ int main(void)
 		SMALL(a_full_table_of_files_counts_what_it_does_not_list),
 		SMALL(cells_are_made_free_before_files_go_unlisted),
 		SMALL(a_full_dirty_ring_is_swept_from_the_marks),
-		SMALL(who_has_no_slot_has_a_shared_mark),
-		SMALL(all_shared_marks_are_taken),
+		ALONE(who_has_no_slot_has_a_shared_mark),
+		ALONE(all_shared_marks_are_taken),
 		SMALL(a_full_index_says_so_and_has_room_when_one_leaves),
 		SMALL(an_index_that_grows_forgets_nobody),
 		SMALL(many_file_systems_hide_no_layer),

@@ -59,11 +59,22 @@ static int open_pinned(void **state)
 	return 0;
 }
 
+/* Where the link of the main write program is to be pinned. */
+static const char *place_of_link(void)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/abi-%d/link_on_ext4_da_write_end", pin_dir,
+		 DW_ABI_VERSION);
+	return path;
+}
+
 static int close_pinned(void **state)
 {
 	struct lab *lab = *state;
 
 	lab_close(lab);
+	rmdir(place_of_link());
 	probe_unpin(pin_dir);
 	return 0;
 }
@@ -266,6 +277,63 @@ static void who_adopts_pins_attaches_it_too(void **state)
 	assert_true(probe_sees(lab->probe, PROBE_SEES_DIRTY_XFS));
 }
 
+/* --- what cannot be pinned --- */
+
+static uint64_t set_of(const struct lab *lab)
+{
+	uint64_t set, drains;
+
+	probe_counts_epoch(lab->probe, &set, &drains);
+	return set;
+}
+
+/* Something is in the way of one link: the others alone are not taken over. */
+static void a_link_that_cannot_be_pinned_makes_the_next_agent_begin_again(void **state)
+{
+	struct lab *lab = *state;
+	uint64_t set;
+
+	lab->probe = probe_close(lab->probe, false);
+	lab_run("mkdir -p %s", place_of_link());
+	assert_int_equal(reopen(lab, PROBE_TIER_FS), 0);
+	register_again(lab);
+	set = set_of(lab);
+	lab_mark(lab);
+	write_some(lab, 4);
+	lab_expect(lab, 4, 12);
+	lab->probe = probe_close(lab->probe, true);
+	write_some(lab, 2);
+
+	assert_int_equal(reopen(lab, PROBE_TIER_FS), 0);
+	assert_false(probe_was_adopted(lab->probe));
+	assert_int_not_equal(set_of(lab), set);
+	register_again(lab);
+	lab_mark(lab);
+	write_some(lab, 3);
+	lab_expect(lab, 3, 9);
+}
+
+static void where_nothing_can_be_pinned_it_counts_without_pins(void **state)
+{
+	struct lab *lab = *state;
+	char path[128];
+	struct probe_options options = {.tier = PROBE_TIER_FS, .pin_dir = path};
+	auto_strbuf struct strbuf error = STRBUF_INIT;
+	int err;
+
+	lab->probe = probe_close(lab->probe, false);
+	snprintf(path, sizeof(path), "%s/read_only/pins", lab->dir);
+	lab_run("mkdir %s/read_only && mount -t bpf -o ro bpf %s/read_only", lab->dir, lab->dir);
+	err = probe_open(&options, &error, &lab->probe);
+	lab_run("umount %s/read_only", lab->dir);
+	assert_int_equal(err, 0);
+	assert_false(probe_was_adopted(lab->probe));
+	register_again(lab);
+	lab_mark(lab);
+	write_some(lab, 3);
+	lab_expect(lab, 3, 9);
+}
+
 #define TEST_LATER(f) cmocka_unit_test_setup_teardown(f, open_without_xfs, close_pinned)
 #define TEST(f)	      cmocka_unit_test_setup_teardown(f, open_pinned, close_pinned)
 
@@ -281,6 +349,8 @@ int main(void)
 		TEST(other_sizes_start_afresh),
 		TEST_LATER(what_a_module_brings_later_is_attached),
 		TEST_LATER(who_adopts_pins_attaches_it_too),
+		TEST(a_link_that_cannot_be_pinned_makes_the_next_agent_begin_again),
+		TEST(where_nothing_can_be_pinned_it_counts_without_pins),
 	};
 
 	if (!lab_can(PROBE_TIER_FS, LAB_ROOT_FS))

@@ -423,6 +423,96 @@ static void a_reused_number_of_a_root_misleads_nobody(void **state)
 	lab_expect(lab, 3, 23);
 }
 
+static uint32_t generation_of(const char *path)
+{
+	int fd = open(path, O_PATH);
+	uint64_t generation = file_generation(fd);
+
+	close(fd);
+	return (uint32_t)generation;
+}
+
+struct counted {
+	uint64_t ino;
+	uint32_t gen;
+	uint64_t bytes;
+};
+
+static void sum_counted(const struct probe_file_key *key, const struct probe_file_counts *stats,
+			void *arg)
+{
+	struct counted *c = arg;
+
+	if (key->ino == c->ino && key->gen == c->gen)
+		c->bytes += stats->bytes;
+}
+
+static void expect_bytes_of(const struct lab *lab, const char *path, uint64_t bytes)
+{
+	struct counted c = {.ino = lab_ino(path), .gen = generation_of(path)};
+
+	assert_int_equal(probe_foreach_file(lab->probe, sum_counted, &c), 0);
+	assert_int_equal(c.bytes, bytes);
+}
+
+/* A file of the layer is removed, and another one gets its number before a verdict is over. */
+static void a_reused_number_of_a_file_misleads_nobody(void **state)
+{
+	struct lab *lab = *state;
+	char outside[128];
+	cpu_set_t before;
+	uint64_t ino;
+
+	stay_on_one_cpu(&before);
+	snprintf(outside, sizeof(outside), "%s/fs/outside", lab->dir);
+	write_to(lab_path(lab, "file"), 7);
+	ino = lab_ino(lab_upper_path(lab, "file"));
+	assert_int_equal(unlink(lab_path(lab, "file")), 0);
+	write_to(outside, 11);
+	assert_int_equal(lab_ino(outside), ino);
+	lab_expect(lab, 1, 7);
+
+	assert_int_equal(unlink(outside), 0);
+	write_to(lab_path(lab, "file"), 13);
+	assert_int_equal(lab_ino(lab_upper_path(lab, "file")), ino);
+	lab_expect(lab, 2, 20);
+	expect_bytes_of(lab, lab_upper_path(lab, "file"), 13);
+	assert_int_equal(unlink(lab_path(lab, "file")), 0);
+	write_to(lab_path(lab, "file"), 17);
+	assert_int_equal(lab_ino(lab_upper_path(lab, "file")), ino);
+	expect_bytes_of(lab, lab_upper_path(lab, "file"), 17);
+	lab_expect(lab, 3, 37);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
+/* A copy of a file system: the same numbers and generations, another device. */
+static void the_same_file_of_a_copied_file_system_is_another_one(void **state)
+{
+	struct lab *lab = *state;
+	char twin[160];
+	cpu_set_t before;
+
+	stay_on_one_cpu(&before);
+	write_to(lab_path(lab, "file"), 7);
+	lab_run("sync -f %s && cp --sparse=always %s/image %s/copy && mkdir %s/twin && "
+		"mount -o loop %s/copy %s/twin",
+		lab->upper, lab->dir, lab->dir, lab->dir, lab->dir, lab->dir);
+	snprintf(twin, sizeof(twin), "%s/twin/upper/file", lab->dir);
+	assert_int_equal(lab_ino(twin), lab_ino(lab_upper_path(lab, "file")));
+	assert_int_equal(generation_of(twin), generation_of(lab_upper_path(lab, "file")));
+	/* Its file system is one that the programs look at. */
+	assert_int_equal(probe_set_root(lab->probe,
+					&(struct dw_inode){.ino = 9, .dev = lab_dev(twin)}, 0, 0,
+					DW_ROOT_VOLUME),
+			 0);
+	lab_mark(lab);
+	write_to(lab_path(lab, "file"), 5);
+	write_to(twin, 11);
+	lab_run("umount -l %s/twin", lab->dir);
+	lab_expect(lab, 1, 5);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
 /* --- bounds --- */
 
 static void a_full_table_of_files_keeps_the_totals(void **state)
@@ -510,6 +600,13 @@ static int open_lab(void **state)
 	return 0;
 }
 
+/* Where a number is used again at once. */
+static int open_small_lab(void **state)
+{
+	*state = lab_open(LAB_EXT4, 16, tier_under_test);
+	return 0;
+}
+
 static int close_lab(void **state)
 {
 	lab_close(*state);
@@ -517,7 +614,8 @@ static int close_lab(void **state)
 	return 0;
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, open_lab, close_lab)
+#define TEST(f)	      cmocka_unit_test_setup_teardown(f, open_lab, close_lab)
+#define SMALL_TEST(f) cmocka_unit_test_setup_teardown(f, open_small_lab, close_lab)
 
 int main(void)
 {
@@ -535,6 +633,8 @@ int main(void)
 		TEST(an_unknown_container_is_sighted_and_adopted),
 		TEST(a_reused_number_of_a_super_block_misleads_nobody),
 		TEST(a_reused_number_of_a_root_misleads_nobody),
+		SMALL_TEST(a_reused_number_of_a_file_misleads_nobody),
+		SMALL_TEST(the_same_file_of_a_copied_file_system_is_another_one),
 		TEST(a_full_table_of_files_keeps_the_totals),
 		TEST(a_full_ring_is_counted),
 		TEST(totals_of_all_are_those_of_each),

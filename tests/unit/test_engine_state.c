@@ -5,13 +5,19 @@
  * The engine runs without a kernel side on a layer made here; the attribution is put
  * on the nodes as records would.
  */
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent/engine_state.h"
+#include "base/clock.h"
 #include "engine_world.h"
 
-/* As if a record had named the process. */
-static void attribute(struct engine *e, const struct ledger_container *c)
+#define OTHER_ID "bbbb1111bbbb2222cccc3333dddd4444eeee5555ffff6666aaaa1111bbbb2222"
+#define THIRD_ID "cccc1111bbbb2222cccc3333dddd4444eeee5555ffff6666aaaa1111bbbb2222"
+
+/* As if records had named the process, of which the last was @last_wall_ns. */
+static void attribute(struct engine *e, const struct ledger_container *c, uint64_t last_wall_ns)
 {
 	struct writer w = {.tgid = 77, .comm = "miner", .start_boot_ns = 9};
 	struct tree_cause cause = {.wall_ns = 1000000000ull};
@@ -19,6 +25,8 @@ static void attribute(struct engine *e, const struct ledger_container *c)
 	w.executable = (char[]){"/usr/bin/mi\377ner"};
 	cause.writer = writers_add(ledger_writers(engine_ledger(e)), 5, &w);
 	tree_node_set_cause(world_node(c, "/dropped"), true, &cause);
+	cause.wall_ns = last_wall_ns;
+	tree_node_set_cause(world_node(c, "/dropped"), false, &cause);
 }
 
 static void attribution_survives_the_agent(void **state)
@@ -29,7 +37,7 @@ static void attribution_survives_the_agent(void **state)
 	struct tree_node_info info;
 	const struct writer *writer;
 
-	attribute(e, c);
+	attribute(e, c, clock_wall_ns());
 	engine_close(e, false);
 
 	e = world_start(w, &c);
@@ -75,13 +83,32 @@ static void attribution_of_another_file_of_that_name_is_not_taken(void **state)
 	struct engine *e = world_start(w, &c);
 	struct tree_node_info info;
 
-	attribute(e, c);
+	attribute(e, c, clock_wall_ns());
 	engine_close(e, false);
 	world_put(w->upper, "dropped", "replaced by a rename: another inode");
 
 	e = world_start(w, &c);
 	tree_node_info(world_node(c, "/dropped"), &info);
 	assert_int_equal(info.first_writer, 0);
+	engine_close(e, false);
+}
+
+/* Its name and its number, and born when the last that is known of that was over. */
+static void attribution_of_a_file_that_had_the_number_is_not_taken(void **state)
+{
+	struct engine_world *w = *state;
+	struct ledger_container *c;
+	struct engine *e = world_start(w, &c);
+	struct tree_node_info info;
+
+	tree_node_info(world_node(c, "/dropped"), &info);
+	attribute(e, c, info.birth_wall_ns - NS_PER_SEC);
+	engine_close(e, false);
+
+	e = world_start(w, &c);
+	tree_node_info(world_node(c, "/dropped"), &info);
+	assert_int_equal(info.first_writer, 0);
+	assert_int_equal(info.first_wall_ns, info.birth_wall_ns);
 	engine_close(e, false);
 }
 
@@ -110,7 +137,7 @@ static char *saved_ledger(struct engine_world *w)
 	struct ledger_container *c;
 	struct engine *e = world_start(w, &c);
 
-	attribute(e, c);
+	attribute(e, c, clock_wall_ns());
 	engine_close(e, false);
 	ledger_path(w, "", &path);
 	assert_int_equal(file_read(AT_FDCWD, strbuf_str(&path), 1 << 20, &saved), 0);
@@ -188,6 +215,103 @@ static void every_cut_of_a_saved_file_is_refused(void **state)
 	}
 }
 
+/* As on a full disk: files end after so many bytes. */
+static struct rlimit allow_bytes(size_t bytes)
+{
+	struct rlimit before, now;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	now = before;
+	now.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
+	return before;
+}
+
+static void read_state(const struct engine_world *w, const char *name, struct strbuf *out)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+
+	strbuf_addf(&path, "%s/%s", w->state, name);
+	assert_int_equal(file_read(AT_FDCWD, strbuf_str(&path), 1 << 20, out), 0);
+}
+
+static bool has_state(const struct engine_world *w, const char *name)
+{
+	auto_strbuf struct strbuf path = STRBUF_INIT;
+
+	strbuf_addf(&path, "%s/%s", w->state, name);
+	return access(strbuf_str(&path), F_OK) == 0;
+}
+
+static void a_save_that_fails_leaves_what_was_saved(void **state)
+{
+	auto_free char *saved = saved_ledger(*state);
+	auto_strbuf struct strbuf now = STRBUF_INIT;
+	struct engine_world *w = *state;
+	struct ledger_container *c;
+	struct engine *e = world_start(w, &c);
+	struct rlimit before = allow_bytes(100);
+
+	engine_close(e, false);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	read_state(w, "ledger.ndjson", &now);
+	assert_string_equal(strbuf_str(&now), saved);
+	assert_false(has_state(w, "ledger.ndjson.new"));
+}
+
+static void add_container(struct engine *e, const struct engine_world *w, const char *id)
+{
+	struct container *meta = world_describe(w, id);
+	struct ledger_container *c;
+
+	assert_int_equal(engine_add_own(e, meta, &c), 0);
+	container_free(meta);
+}
+
+/* Ends with a part of the line of OTHER_ID. */
+static struct engine *start_and_cut_a_line(const struct engine_world *w)
+{
+	auto_strbuf struct strbuf slots = STRBUF_INIT;
+	struct ledger_container *c;
+	struct engine *e = world_start(w, &c);
+	struct rlimit before;
+	size_t whole;
+
+	read_state(w, "slots.ndjson", &slots);
+	assert_non_null(strstr(strbuf_str(&slots), WORLD_ID));
+	whole = slots.len;
+	before = allow_bytes(whole + 20);
+	add_container(e, w, OTHER_ID);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	strbuf_reset(&slots);
+	read_state(w, "slots.ndjson", &slots);
+	assert_int_equal(slots.len, whole + 20);
+	return e;
+}
+
+static void a_line_of_slots_that_was_cut_spoils_no_other(void **state)
+{
+	static const char *const ids[] = {WORLD_ID, OTHER_ID, THIRD_ID};
+	auto_strbuf struct strbuf slots = STRBUF_INIT;
+	struct engine_world *w = *state;
+	struct ledger_container *c;
+	struct engine *e;
+
+	engine_close(start_and_cut_a_line(w), false);
+	engine_close(world_start(w, &c), false);
+	assert_false(has_state(w, "slots.ndjson.bad"));
+
+	e = start_and_cut_a_line(w);
+	add_container(e, w, THIRD_ID);
+	read_state(w, "slots.ndjson", &slots);
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+		assert_non_null(strstr(strbuf_str(&slots), ids[i]));
+	engine_close(e, false);
+	engine_close(world_start(w, &c), false);
+	assert_false(has_state(w, "slots.ndjson.bad"));
+}
+
 static void a_state_directory_that_cannot_be_made_is_named(void **state)
 {
 	auto_strbuf struct strbuf error = STRBUF_INIT;
@@ -208,10 +332,13 @@ int main(void)
 		IN_WORLD(attribution_survives_the_agent),
 		IN_WORLD(drift_older_than_the_agent_has_the_times_of_the_layer),
 		IN_WORLD(attribution_of_another_file_of_that_name_is_not_taken),
+		IN_WORLD(attribution_of_a_file_that_had_the_number_is_not_taken),
 		IN_WORLD(a_ledger_of_another_version_is_set_aside),
 		IN_WORLD(a_damaged_line_makes_the_whole_ledger_be_set_aside),
 		IN_WORLD(a_save_never_writes_into_the_file_that_is_there),
 		IN_WORLD(every_cut_of_a_saved_file_is_refused),
+		IN_WORLD(a_save_that_fails_leaves_what_was_saved),
+		IN_WORLD(a_line_of_slots_that_was_cut_spoils_no_other),
 		cmocka_unit_test(a_state_directory_that_cannot_be_made_is_named),
 	};
 

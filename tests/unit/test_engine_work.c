@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * test_engine_work.c - large layers do not keep the small ones waiting.
+ * test_engine_work.c - large layers do not keep the small ones waiting, and tell how far they are.
  *
  * The engine runs without a kernel side on layers made here, in memory: it is about turns.
  */
@@ -17,7 +17,9 @@
 
 #include <cmocka.h>
 
-#include "agent/engine.h"
+#include "agent/engine_internal.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/strbuf.h"
 
 #define LARGE	    2
@@ -122,6 +124,49 @@ static void large_layers_are_read_side_by_side(void **state)
 		assert_int_equal(tree_entries(w->large[i]->tree), LARGE_FILES);
 }
 
+/* How many entries of @c's layer the log says are read by now; -1: nothing. */
+static long logged_progress(struct world *w, const struct ledger_container *c)
+{
+	int before = dup(STDERR_FILENO), pipe_fds[2];
+	char text[512];
+	const char *at;
+	ssize_t len;
+
+	assert_int_equal(pipe2(pipe_fds, O_NONBLOCK), 0);
+	dup2(pipe_fds[1], STDERR_FILENO);
+	log_set_level(LOG_LEVEL_INFO);
+	engine_look_after(w->engine, c->engine_data);
+	dup2(before, STDERR_FILENO);
+	len = read(pipe_fds[0], text, sizeof(text) - 1);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	close(before);
+	text[len > 0 ? len : 0] = '\0';
+	at = strstr(text, "reading the layer of");
+	at = at ? strstr(at, ": ") : NULL;
+	return at ? strtol(at + 2, NULL, 10) : -1;
+}
+
+static void a_reading_that_takes_long_tells_how_far_it_is(void **state)
+{
+	struct world *w = *state;
+	struct track *t = w->large[0]->engine_data;
+
+	for (int i = 0; i < STEPS; i++)
+		assert_int_equal(engine_step(w->engine), 0);
+	assert_int_equal(logged_progress(w, w->large[0]), -1);
+	t->last_rescan_ns -= 2 * NS_PER_SEC;
+	assert_int_equal(logged_progress(w, w->large[0]), tree_entries(w->large[0]->tree));
+	assert_true(tree_entries(w->large[0]->tree) > 0);
+	assert_int_equal(logged_progress(w, w->large[0]), -1);
+	t->told_ns -= 2 * NS_PER_SEC;
+	assert_int_equal(engine_step(w->engine), 0);
+	assert_int_equal(logged_progress(w, w->large[0]), tree_entries(w->large[0]->tree));
+	assert_true(engine_settle(w->engine, 20000));
+	t->told_ns -= 2 * NS_PER_SEC;
+	assert_int_equal(logged_progress(w, w->large[0]), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +174,8 @@ int main(void)
 			a_small_layer_is_read_while_large_ones_before_it_are, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_layers_are_read_side_by_side, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_reading_that_takes_long_tells_how_far_it_is,
+						setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,10 +14,9 @@
 
 #include "base/clock.h"
 
-#define MAX_FOLDED     262144
-#define MANY_FILES     8192 /* with a cell: counts are taken whenever they are asked for */
-#define REUSE_SLACK_NS (50 * NS_PER_MSEC)
-#define UNCLAIMED_NS   (10 * NS_PER_SEC) /* counts of a file that has no node wait so long */
+#define MAX_FOLDED   262144
+#define MANY_FILES   8192 /* with a cell: counts are taken whenever they are asked for */
+#define UNCLAIMED_NS (10 * NS_PER_SEC) /* counts of a file that has no node wait so long */
 
 static struct folded_key key_of(const struct probe_file_key *file, dw_container_t container)
 {
@@ -126,7 +125,7 @@ static bool is_of_earlier_file(const struct engine *e, const struct tree_node *n
 	struct tree_node_info info;
 
 	tree_node_info(node, &info);
-	return engine_wall_of_boot(e, f->last_boot_ns) + REUSE_SLACK_NS < info.birth_wall_ns;
+	return engine_wall_of_boot(e, f->last_boot_ns) + ENGINE_REUSE_SLACK_NS < info.birth_wall_ns;
 }
 
 /*

@@ -42,6 +42,7 @@
 #define ENGINE_EXPLAIN_NS      (2 * NS_PER_SEC)	  /* a record explains a change this long */
 #define ENGINE_COALESCE_MAX_NS (50 * NS_PER_MSEC) /* a record waits so long at most */
 #define ENGINE_WORK_NS	       (4 * NS_PER_MSEC)  /* one step's reading of layers */
+#define ENGINE_REUSE_SLACK_NS  (50 * NS_PER_MSEC) /* a file born so much later is another one */
 
 struct track;
 struct engine_state;

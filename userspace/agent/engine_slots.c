@@ -3,8 +3,8 @@
  * engine_slots.c - whose counters are whose, written down at once: slots.ndjson.
  *
  * A line per container that got a slot, appended; the first line names the set of
- * counters the slots are of. The file is written anew when it is opened, and when most
- * of its lines are of containers that are no more.
+ * counters the slots are of. The file is written anew when it is opened, when most of
+ * its lines are of containers that are no more, and behind a line that did not fit the disk.
  */
 #include "agent/engine_state.h"
 
@@ -228,9 +228,11 @@ void engine_state_note_slot(struct engine *e, const struct track *t)
 	if (!e->state || e->state->slots_fd < 0 || !t->c->slot)
 		return;
 	errno = 0;
-	err = append_slot(e, t);
-	if (!err && e->state->slot_lines > 2 * e->slots_len + STALE_LINES)
+	if (e->state->is_cut || e->state->slot_lines > 2 * e->slots_len + STALE_LINES)
 		err = write_anew(e);
+	else
+		err = append_slot(e, t);
+	e->state->is_cut = err;
 	if (err)
 		log_warning("%s/slots.ndjson: %s: counters of new containers will not survive the "
 			    "agent",

@@ -158,6 +158,13 @@ static bool has_gap(const struct engine *e, const struct track *t,
 	return e->state->has_lost_flush && t->c->seen_wall_ns < e->stats.started_wall_ns;
 }
 
+/* The same file: not another one that has its name and its inode number by now. */
+static bool is_remembered(const struct remembered_file *f, const struct tree_node_info *info)
+{
+	return info->st.st_ino == f->ino &&
+	       info->birth_wall_ns <= f->last.wall_ns + ENGINE_REUSE_SLACK_NS;
+}
+
 void engine_state_restore(struct engine *e, struct track *t)
 {
 	bool counts = e->state && e->state->counts_continue;
@@ -177,7 +184,7 @@ void engine_state_restore(struct engine *e, struct track *t)
 		if (!node)
 			continue;
 		tree_node_info(node, &info);
-		if (info.st.st_ino == f->ino)
+		if (is_remembered(f, &info))
 			tree_node_add_writes(node, counts ? f->bytes : 0, counts ? f->calls : 0,
 					     &f->first, &f->last);
 	}

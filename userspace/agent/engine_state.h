@@ -55,6 +55,7 @@ struct remembered_container {
 struct engine_state {
 	char *dir;
 	int slots_fd; /* open for append; -1 */
+	bool is_cut;  /* its last line may be: nothing is appended behind that */
 	struct remembered_slot *slots;
 	struct remembered_slot *earlier; /* whose counters are gone: only their ids matter */
 	struct remembered_container *containers;

@@ -168,10 +168,25 @@ static struct probe *probe_new(const struct probe_options *options)
 	return p;
 }
 
+/* Counting while an agent runs is better than not at all. */
+static int go_without_pins(struct probe *p, int err, struct strbuf *error)
+{
+	log_warning("%s: %s: running without pins, so what happens while no agent runs is not "
+		    "counted",
+		    p->pin_dir, strerror(-err));
+	if (error)
+		strbuf_reset(error);
+	free(p->pin_dir);
+	p->pin_dir = NULL;
+	return -ENODATA;
+}
+
 static int adopt(struct probe *p, struct strbuf *error)
 {
 	int err = pins_lock(p, error);
 
+	if (err == -EROFS || err == -EACCES || err == -EPERM)
+		return go_without_pins(p, err, error);
 	if (err)
 		return err;
 	err = pins_adopt(p);

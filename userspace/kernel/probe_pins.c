@@ -227,7 +227,10 @@ static void pin_late(struct probe *p, const struct hook *h)
 		log_debug("%s cannot be pinned: %s", h->def->program, strerror(errno));
 }
 
-/* Links of kprobes cannot be pinned before 5.15: those hooks end with the agent. */
+/*
+ * Links of kprobes cannot be pinned before 5.15: those hooks end with the agent. They are
+ * counted all the same, so that the next agent does not take the others for all there were.
+ */
 static void pin_links(struct probe *p)
 {
 	auto_strbuf struct strbuf path = STRBUF_INIT;
@@ -241,12 +244,11 @@ static void pin_links(struct probe *p)
 			pin_late(p, h);
 		if (!h->link)
 			continue;
+		p->control->links++;
 		err = bpf_link__pin(h->link, pin_path(&path, p->pin_dir, "link", h->def->program));
 		if (err)
 			log_warning("%s is not counted while no agent runs: %s", h->def->name,
 				    strerror(-err));
-		else
-			p->control->links++;
 	}
 }
 
