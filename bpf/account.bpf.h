@@ -94,25 +94,35 @@ __weak __noinline int emit_first_write(__u32 index, __u64 bytes, bool is_async)
 	return 0;
 }
 
-/* Add to the totals of the container; the main program is alone with its own. */
+/* Add to the totals of the container that only the main program adds to. */
+static __always_inline void main_add_totals(dw_container_t container, __u32 target, __u64 calls,
+					    __u64 bytes)
+{
+	struct dw_cpu_counters *c = bpf_map_lookup_elem(&counters, &container);
+
+	if (!c)
+		return;
+	target &= DW_TARGET_MAX - 1;
+	c->main[target].calls += calls;
+	c->main[target].bytes += bytes;
+}
+
 static __always_inline void hold_add_totals(const struct hold *h, __u64 calls, __u64 bytes)
 {
+	struct dw_counters *c;
 	__u32 target = h->target & (DW_TARGET_MAX - 1);
-	dw_container_t container = h->container;
-	struct dw_cpu_counters *c;
 
 	if (h->verdict != DW_VERDICT_COUNTED)
 		return;
-	c = bpf_map_lookup_elem(&counters, &container);
-	if (!c)
-		return;
 	if (h->is_main) {
-		c->main[target].calls += calls;
-		c->main[target].bytes += bytes;
+		main_add_totals(h->container, target, calls, bytes);
 		return;
 	}
-	count(&c->all.write_calls[target], calls);
-	count(&c->all.write_bytes[target], bytes);
+	c = counters_of(h->container);
+	if (!c)
+		return;
+	count(&c->write_calls[target], calls);
+	count(&c->write_bytes[target], bytes);
 }
 
 static __always_inline void slot_add(struct dw_slot *slot, __u64 calls, __u64 bytes)
@@ -162,12 +172,16 @@ static __always_inline void hold_note_task(struct hold *h, struct task_struct *t
 	slot->task_seq = h->control->task_seq;
 }
 
+static __always_inline bool slot_knows_task(const struct dw_slot *slot, struct task_struct *task,
+					    const struct dw_control *control)
+{
+	return slot->task == (__u64)task && slot->task_seq == control->task_seq &&
+	       slot->task_start == TASK_LOAD(task, start_boottime);
+}
+
 static __always_inline bool hold_knows_task(const struct hold *h, struct task_struct *task)
 {
-	const struct dw_slot *slot = h->slot;
-
-	return !h->cell && slot->task == (__u64)task && slot->task_seq == h->control->task_seq &&
-	       slot->task_start == TASK_LOAD(task, start_boottime);
+	return !h->cell && slot_knows_task(h->slot, task, h->control);
 }
 
 /* A further call of the task that is known to the slot. */

@@ -68,14 +68,14 @@ static __always_inline bool chunk_is_ambiguous(struct task_struct *task)
 }
 
 /*
- * Whether @chunk is a call by itself, when the task was between two calls before it: a
- * further chunk of a call begins where a page ends, and so would one that follows it.
- * Only of file systems that split calls at pages, and go on elsewhere only when cut short.
+ * Whether a chunk that was copied whole is a call by itself, when the task was between two
+ * calls before it: a further chunk of a call begins where a page ends, and so would one that
+ * follows it. Only of file systems that split calls at pages, and go on elsewhere only when
+ * cut short.
  */
-static __always_inline bool chunk_is_call(const struct chunk *chunk)
+static __always_inline bool chunk_is_call(__s64 pos, __u32 len)
 {
-	return chunk->copied == chunk->len && (!chunk->pos || chunk->pos & (PAGE_SIZE - 1)) &&
-	       ((chunk->pos + chunk->len) & (PAGE_SIZE - 1));
+	return (!pos || pos & (PAGE_SIZE - 1)) && ((pos + len) & (PAGE_SIZE - 1));
 }
 
 /* What follows may begin anywhere: no slot may remember the task as between two calls. */

@@ -91,10 +91,15 @@ static __always_inline bool slot_take(__u64 ino, struct hold *h)
 	return !exchange(&h->lock->busy, 1) || slot_take_spare(h);
 }
 
-/* The same for the main program, which runs once at a time on a CPU. */
+/* That of the main program, which runs once at a time on a CPU. */
+static __always_inline __u32 slot_main_index(const struct dw_control *control, __u64 ino)
+{
+	return slot_base() + (control->half & 1) * DW_SLOTS_CACHED + slot_hash(ino);
+}
+
 static __always_inline bool slot_take_main(__u64 ino, struct hold *h)
 {
-	h->index = slot_base() + (h->control->half & 1) * DW_SLOTS_CACHED + slot_hash(ino);
+	h->index = slot_main_index(h->control, ino);
 	h->slot = slot_at(h->index);
 	return !!h->slot;
 }

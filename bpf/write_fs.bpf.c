@@ -13,6 +13,7 @@
 
 #include "account.bpf.h"
 #include "calls.bpf.h"
+#include "steady.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -40,22 +41,8 @@ static __always_inline void chunk_count(struct task_struct *task, struct hold *h
 		hold_note_task(h, task);
 }
 
-/* Whether @chunk is the next call of the task that wrote last, and all of it. */
-static __always_inline bool hold_is_next_call(const struct hold *h, struct task_struct *task,
-					      const struct chunk *chunk)
-{
-	if (!chunk_is_call(chunk) || !hold_knows_task(h, task) || h->slot->syscw == chunk->syscw)
-		return false;
-	h->slot->syscw = chunk->syscw;
-	return true;
-}
-
-/* How the chunks of a call lie. */
-#define STEPS_ANYHOW 0
-#define STEPS_PAGES  1 /* all but the last end where a page ends, unless cut short */
-
 static __always_inline int on_chunk(struct inode *inode, __s64 pos, __u32 len, __u32 copied,
-				    int steps, bool is_main)
+				    bool is_main)
 {
 	struct task_struct *task = current_task();
 	struct chunk chunk = {.pos = pos, .len = len, .copied = copied};
@@ -74,10 +61,7 @@ static __always_inline int on_chunk(struct inode *inode, __s64 pos, __u32 len, _
 	} else if (h.verdict != DW_VERDICT_NOBODY) {
 		chunk.inode = file.inode;
 		chunk.syscw = TASK_LOAD(task, ioac.syscw);
-		if (steps == STEPS_PAGES && hold_is_next_call(&h, task, &chunk))
-			hold_add_known(&h, 1, copied);
-		else
-			chunk_count(task, &h, &chunk);
+		chunk_count(task, &h, &chunk);
 		if (h.is_first)
 			emit_first_write(h.index, copied, false);
 	}
@@ -85,25 +69,32 @@ static __always_inline int on_chunk(struct inode *inode, __s64 pos, __u32 len, _
 	return 0;
 }
 
+/* Not inlined: its stack and its registers would be what a steady write pays for. */
+static __noinline int BPF_PROG(on_main_chunk, struct inode *inode, __s64 pos, unsigned int len,
+			       unsigned int copied)
+{
+	return on_chunk(inode, pos, len, copied, true);
+}
+
 SEC("tp_btf/ext4_da_write_end")
 int BPF_PROG(on_ext4_da_write_end, struct inode *inode, __s64 pos, unsigned int len,
 	     unsigned int copied)
 {
-	return on_chunk(inode, pos, len, copied, STEPS_PAGES, true);
+	return steady_chunk(inode, pos, len, copied) ? 0 : on_main_chunk(ctx);
 }
 
 SEC("tp_btf/ext4_write_end")
 int BPF_PROG(on_ext4_write_end, struct inode *inode, __s64 pos, unsigned int len,
 	     unsigned int copied)
 {
-	return on_chunk(inode, pos, len, copied, STEPS_PAGES, false);
+	return on_chunk(inode, pos, len, copied, false);
 }
 
 SEC("tp_btf/ext4_journalled_write_end")
 int BPF_PROG(on_ext4_journalled_write_end, struct inode *inode, __s64 pos, unsigned int len,
 	     unsigned int copied)
 {
-	return on_chunk(inode, pos, len, copied, STEPS_PAGES, false);
+	return on_chunk(inode, pos, len, copied, false);
 }
 
 /* --- xfs, and whatever else writes through iomap --- */
@@ -149,7 +140,7 @@ static __always_inline int on_step(struct iomap_iter *iter)
 	bytes = iomap_written(iter, &pos);
 	if (bytes <= 0)
 		return 0;
-	on_chunk(iter->inode, pos, bytes, bytes, STEPS_ANYHOW, false);
+	on_chunk(iter->inode, pos, bytes, bytes, false);
 	steps_follow(true);
 	return 0;
 }
@@ -301,7 +292,7 @@ int BPF_PROG(on_dio_complete, struct kiocb *iocb, int error, __s64 ret)
 		dio_count_async(inode, &dio, ret);
 		return 0;
 	}
-	on_chunk(inode, iocb->ki_pos - ret, ret, ret, STEPS_ANYHOW, false);
+	on_chunk(inode, iocb->ki_pos - ret, ret, ret, false);
 	steps_follow(true); /* the rest of a short one goes through the page cache */
 	tasks_forget();
 	return 0;
