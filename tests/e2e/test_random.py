@@ -32,7 +32,8 @@ class Environment:
 
 
 def compare(env, container, what):
-    equal_within(lambda: env.agent.diff(container.id), container.diff, WITHIN, what)
+    equal_within(lambda: env.agent.diff(container.id), container.diff, WITHIN, what,
+                 env.agent.kept_waiting)
 
 
 def sequences(env, layers):

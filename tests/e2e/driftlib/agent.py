@@ -45,7 +45,7 @@ class Agent:
         self.daemon = Daemon(self.command(), os.path.join(self.dir, "log"),
                              env=self.environment)
 
-    def start(self, timeout=60):
+    def start(self, timeout=180):
         self.launch()
         eventually(self.ready, timeout, "the agent is ready")
 
@@ -57,6 +57,14 @@ class Agent:
             return self.get("/readyz")[0] == 200
         except OSError:
             return False
+
+    def cpu_times(self):
+        """Seconds it ran, and seconds it would have if others had not had the processors."""
+        with open(f"/proc/{self.daemon.pid}/schedstat", encoding="ascii") as f:
+            return [int(ns) / 1e9 for ns in f.read().split()[:2]]
+
+    def kept_waiting(self):
+        return self.cpu_times()[1]
 
     def stop(self):
         """SIGTERM; returns the exit status."""
@@ -70,7 +78,7 @@ class Agent:
         """After a verification of all containers: no ledger was ever found to be wrong."""
         if not self.daemon or not self.daemon.running():
             return
-        done = self.client("verify", timeout=120)
+        done = self.client("verify", timeout=300)
         found = done.stdout.decode(errors="replace").strip()
         check_equal(done.returncode, 0, f"exit of verify: {found[-600:]}"
                     f"{done.stderr.decode(errors='replace')[-300:]}")

@@ -18,7 +18,7 @@ KINDS = {0: "C", 1: "A", 2: "D"}
 
 
 class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout=120):
+    def __init__(self, path, timeout=300):
         super().__init__("localhost", timeout=timeout)
         self.path = path
 

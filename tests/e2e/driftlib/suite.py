@@ -79,15 +79,19 @@ def eventually(probe, timeout, what="condition"):
         pause = min(pause * 1.5, 0.05)
 
 
-def equal_within(got, expected, timeout, what="got"):
-    """got() == expected() at some moment within timeout seconds."""
-    deadline = time.monotonic() + timeout
+def equal_within(got, expected, timeout, what="got", kept_waiting=lambda: 0):
+    """got() == expected() at the latest when asked after timeout seconds.
+
+    kept_waiting() are seconds that others had the processors: they do not count.
+    """
+    deadline = time.monotonic() + timeout - kept_waiting()
     while True:
+        is_last = time.monotonic() > deadline + kept_waiting()
         try:
             check_equal(got(), expected(), what)
             return
         except Failure as e:
-            if time.monotonic() > deadline:
+            if is_last:
                 raise Failure(f"after {timeout} s still {e}") from None
         time.sleep(0.01)
 
