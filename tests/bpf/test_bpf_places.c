@@ -416,11 +416,24 @@ static void a_reused_number_of_a_root_misleads_nobody(void **state)
 	write_to(lab_path(lab, "reused"), 5);
 	lab_expect(lab, 3, 23);
 
+	/* The same of a directory, which is met on the way up. */
+	assert_int_equal(mkdir(lab_path(lab, "dir"), 0755), 0);
+	snprintf(path, sizeof(path), "%s/dir", lab->upper);
+	fd = open(path, O_PATH);
+	assert_int_equal(
+		probe_set_root(lab->probe,
+			       &(struct dw_inode){.ino = lab_ino(path), .dev = lab_dev(path)},
+			       file_generation(fd) ^ 1, 0, DW_ROOT_VOLUME),
+		0);
+	close(fd);
+	write_to(lab_path(lab, "dir/in"), 11);
+	lab_expect(lab, 4, 34);
+
 	if (tier_under_test != PROBE_TIER_FS)
 		return; /* they judge by the overlay */
 	assert_int_equal(probe_set_root(lab->probe, &file, generation, 0, DW_ROOT_VOLUME), 0);
 	write_to(lab_path(lab, "reused"), 7);
-	lab_expect(lab, 3, 23);
+	lab_expect(lab, 4, 34);
 }
 
 static uint32_t generation_of(const char *path)
