@@ -145,8 +145,7 @@ static int resize_maps(const struct probe *p, struct bpf_object *object)
 /* What the main object needs came with 5.13; bpf_rdonly_cast() with 6.2. */
 static const void *choose_object(struct probe *p, const struct load *l, size_t *ret_size)
 {
-	p->is_old_kernel =
-		!btf_has_enumerator(l->btf, "bpf_func_id", "BPF_FUNC_for_each_map_elem");
+	p->is_old_kernel = !btf_has_enumerator(l->btf, "bpf_func_id", "BPF_FUNC_for_each_map_elem");
 	p->uses_cast = !p->is_old_kernel && l->tier == PROBE_TIER_SYSCALL && !p->cast_refused &&
 		       choose_kernel_has(l->btf, "bpf_rdonly_cast");
 	if (p->is_old_kernel)
