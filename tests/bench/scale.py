@@ -231,7 +231,8 @@ def last_row(data):
                            [("added_percent", "one byte", svg.OURS)])
     if series.get("bounded"):
         parts += right.draw("files, with room for half of them", series["bounded"], "",
-                            [("added", "counted", svg.OURS), ("unlisted", "without a name", svg.OTHERS)],
+                            [("added", "counted", svg.OURS),
+                             ("unlisted", "without a name", svg.OTHERS)],
                             svg.Powers)
     return parts
 
@@ -240,9 +241,8 @@ def picture(data):
     parts = [svg.text(12, 22, "How the cost grows", size=15, weight="bold"),
              svg.text(12, 40, f"Linux {data['kernel']}, {data['when'][:10]}; dashed: what grows as "
                       "the number does has this slope")]
-    for number, series in enumerate(("containers", "files")):
-        if data["series"].get(series):
-            parts += column(data, number, series)
+    for number, series in enumerate(s for s in ("containers", "files") if data["series"].get(s)):
+        parts += column(data, number, series)
     return svg.document(TOP + len(ROWS) * STEP + HEIGHT + 40, parts + last_row(data),
                         "How the cost grows")
 

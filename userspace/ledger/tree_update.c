@@ -71,7 +71,8 @@ static void pass_on(struct tree *t, const struct tree_node *n, const struct tree
 
 static bool is_being_written(const struct tree_node *n)
 {
-	return clock_wall_ns() < (uint64_t)n->st.mtime_sec * NS_PER_SEC + n->st.mtime_ns + NS_PER_SEC;
+	return clock_wall_ns() <
+	       (uint64_t)n->st.mtime_sec * NS_PER_SEC + n->st.mtime_ns + NS_PER_SEC;
 }
 
 /*

@@ -31,8 +31,10 @@ def document(height, parts, title):
 
 
 def text(x, y, words, anchor="start", size=12, weight="normal"):
+    """With a white rim, for where it lies on a line."""
     return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
-            f'font-weight="{weight}">{escape(words)}</text>')
+            f'font-weight="{weight}" stroke="#ffffff" stroke-width="3" paint-order="stroke">'
+            f'{escape(words)}</text>')
 
 
 def line(x1, y1, x2, y2, color=GRID):
@@ -61,7 +63,7 @@ def cost_per_write(data):
     step = low
     while step <= high:
         parts += [line(x(step), top - 4, x(step), bottom),
-                  text(x(step), bottom + 14, f"{step:g} %", "middle", 11)]
+                  text(x(step), bottom + 14, f"{step:,.0f} %", "middle", 11)]
         step *= 10
     for n, (label, value, spread, color) in enumerate(rows):
         y = top + n * (BAR + GAP)
