@@ -89,8 +89,14 @@ static void note_growth(struct tree *t, struct tree_node *n, unsigned found)
 	    !(found & (TREE_CHANGE_SIZE | TREE_CHANGE_MTIME)))
 		return;
 	if (n->slot < 0) {
-		if (!is_being_written(n))
+		if (!is_being_written(n)) {
+			n->flags &= (uint16_t)~NODE_GREW;
 			index_take_back(t, n);
+		}
+		return;
+	}
+	if (!(n->flags & NODE_GREW)) { /* as each new file is once: no sign that it goes on */
+		n->flags |= NODE_GREW;
 		return;
 	}
 	now_ns = clock_mono_ns();
