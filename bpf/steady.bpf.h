@@ -22,8 +22,7 @@ static __always_inline struct dw_slot *steady_slot(const struct inode *inode,
 	if (!slot || slot->ino != inode->i_ino || slot->gen != inode->i_generation ||
 	    slot->epoch != control->epoch || slot->sb_dev != inode->i_sb->s_dev)
 		return NULL;
-	if (!slot->lasting ||
-	    bpf_jiffies64() - slot->claimed_jiffies >= control->verdict_ticks)
+	if (!slot->lasting || bpf_jiffies64() - slot->claimed_jiffies >= control->verdict_ticks)
 		return NULL;
 	return slot;
 }
