@@ -40,7 +40,7 @@ static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 	slot->gen = dir->i_generation;
 	slot->sb_dev = BPF_CORE_READ(dir, i_sb, s_dev);
 	slot->dev = slot->sb_dev;
-	slot_claim(h.index, JUDGE_DIR | JUDGE_KNOWN);
+	slot_judge_dir(h.index);
 	ret->cgroup_id = slot->cgroup_id;
 	verdict = slot->verdict;
 	ret->container = slot->container;
@@ -48,7 +48,8 @@ static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 	ret->root = slot->root;
 	ret->dev = slot->dev;
 	ret->parent_ino = slot->ino;
-	hold_done(&h);
+	slot->ino = 0; /* nothing was counted in it */
+	store_after(&h.lock->busy, 0);
 	if (verdict == DW_VERDICT_COPY_UP)
 		ret->flags |= DW_RECORD_WORKDIR;
 	return verdict == DW_VERDICT_COPY_UP ||

@@ -26,7 +26,6 @@
 #define JUDGE_WALK	 0 /* the inode is where the bytes land */
 #define JUDGE_SUPERBLOCK 1 /* overlay by super block, tmpfs, else walk */
 #define JUDGE_GIVEN	 2 /* as the slot says already */
-#define JUDGE_DIR	 3 /* where an operation happens: walked to, not written to */
 #define JUDGE_KNOWN	 8 /* added: the slot says which file it is, of no overlay */
 
 /* Where a write is counted: got with hold_file(), let go with hold_done(). */
@@ -215,8 +214,6 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 		slot->cgroup_id = bpf_get_current_cgroup_id();
 		slot_judge(slot, magic, how);
 	}
-	if (how == JUDGE_DIR)
-		return 0;
 	slot->claimed_jiffies = bpf_jiffies64();
 	slot->last_jiffies = slot->claimed_jiffies;
 	slot->claimed_boot_ns = bpf_ktime_get_boot_ns();
@@ -233,6 +230,27 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 	if (cell)
 		cell_judge(cell, slot);
 	return is_first;
+}
+
+/*
+ * Judge the place of the directory in the spare slot @index: which it is stands there. Apart
+ * from slot_claim(), whose counting the verifier would look through in each program that
+ * tells of operations only.
+ */
+__weak __noinline int slot_judge_dir(__u32 index)
+{
+	struct dw_control *control = control_get();
+	struct dw_slot *slot = slot_at(index);
+
+	if (!slot || !control)
+		return 0;
+	slot->epoch = *(volatile __u32 *)&control->epoch; /* before the look at the maps */
+	slot->cgroup_id = bpf_get_current_cgroup_id();
+	slot->container = 0;
+	slot->overlay_dev = 0;
+	slot->root = 0;
+	judge_by_walk(slot, DW_TARGET_OTHER);
+	return 0;
 }
 
 /* Whether what @slot says is true of @file, written by @task. */
