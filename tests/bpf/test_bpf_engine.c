@@ -76,7 +76,7 @@ static int setup(void **state)
 /* On a small file system of its own, where numbers are used again at once. */
 static int setup_for_one(void **state)
 {
-	return open_bench(state, LAB_EXT4, 2); /* the first is nobody's */
+	return open_bench(state, LAB_EXT4, 1);
 }
 
 static int teardown(void **state)

@@ -148,7 +148,7 @@ static void a_refusal_names_file_key_and_reason(void **state)
 	check_refusal(w, "{\"max_files\":1.5}", "max_files", "a whole number");
 	check_refusal(w, "{\"max_files\":0}", "max_files", "from 1 to");
 	check_refusal(w, "{\"max_files\":-3}", "max_files", "from 1 to");
-	check_refusal(w, "{\"max_containers\":70000}", "max_containers", "from 1 to 65536");
+	check_refusal(w, "{\"max_containers\":70000}", "max_containers", "from 1 to 65534");
 	check_refusal(w, "{\"dead_retention\":\"5 parsecs\"}", "dead_retention", "\"5 parsecs\"");
 	check_refusal(w, "{\"dead_retention\":9223372036854775807}", "dead_retention", "seconds");
 	check_refusal(w, "{\"max_compare_bytes\":\"9999999999999T\"}", "max_compare_bytes",

@@ -75,7 +75,7 @@ const struct config_setting config_settings[] = {
 	 "Force a tier: vfs-fexit, vfs-kprobe, fs or syscall (auto)"},
 	{"btf", CONFIG_TEXT, AT(btf), 0, 0, is_path, false, "a path", "FILE",
 	 "Type information of the kernel (/sys/kernel/btf/vmlinux)"},
-	{"max-containers", CONFIG_COUNT, AT(max_containers), 1, 65536, NULL, false, NULL, "N",
+	{"max-containers", CONFIG_COUNT, AT(max_containers), 1, 65534, NULL, false, NULL, "N",
 	 "Containers counted at once (1024)"},
 	{"max-files", CONFIG_COUNT, AT(max_files), 1, 100000000, NULL, true, NULL, "N",
 	 "Files listed per container (200000)"},

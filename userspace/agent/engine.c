@@ -67,7 +67,7 @@ static int open_parts(struct engine *e, struct strbuf *error)
 	e->changes = calloc(ENGINE_MAX_QUEUED, sizeof(*e->changes));
 	if (!e->ledger || !e->ops || !e->changes)
 		return -ENOMEM;
-	err = engine_init_slots(e, e->options.probe.max_containers);
+	err = engine_init_slots(e, e->options.probe.max_containers + 1);
 	if (err)
 		return err;
 	if (!e->options.no_probe) {

@@ -18,7 +18,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-/* --- slots --- */
+/* --- slots: the first is nobody's --- */
 
 int engine_init_slots(struct engine *e, size_t slots)
 {

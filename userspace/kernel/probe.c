@@ -26,7 +26,8 @@ static size_t power_of_two(size_t n)
 
 static void set_defaults(struct probe_options *o)
 {
-	o->max_containers = (o->max_containers ?: 1024) + 1; /* the last is the self-test's */
+	/* The first is nobody's, the last the self-test's. */
+	o->max_containers = (o->max_containers ?: 1024) + 2;
 	o->max_watched = (unsigned)power_of_two(o->max_watched ?: 262144);
 	o->max_files = o->max_files ?: 122880;
 	o->ring_bytes = power_of_two(o->ring_bytes ?: 2u << 20);

@@ -174,7 +174,7 @@ int probe_decode(const void *data, size_t size, struct probe_record *ret);
 /* --- who is who: control, user space to kernel --- */
 
 /*
- * Choose container slots with 1 <= slot < max_containers. A slot that was used
+ * Choose container slots with 1 <= slot <= max_containers. A slot that was used
  * before must not be used again while another is free.
  */
 int probe_set_overlay(struct probe *p, uint32_t overlay_dev, dw_container_t c); /* s_dev */
