@@ -16,7 +16,7 @@ from driftlib.docker import Docker
 from driftlib.suite import FULL, Failure, Suite, check, check_equal, equal_within
 
 SEED = int(os.environ.get("DRIFTWATCH_TEST_SEED", random.randrange(1 << 30)))
-SECONDS = 400 if FULL else 8
+SECONDS = 400 if FULL else 6
 WITHIN = 1.0
 
 suite = Suite(__file__)

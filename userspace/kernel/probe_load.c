@@ -72,7 +72,8 @@ struct load {
 
 static bool is_to_be_loaded(struct hook *h, const struct load *l)
 {
-	if (l->module && (!h->def->module || strcmp(h->def->module, l->module) || h->prog_fd >= 0))
+	if (l->module &&
+	    (!h->def->module || strcmp(h->def->module, l->module) != 0 || h->prog_fd >= 0))
 		return false;
 	return choose_is_wanted(h, l->tier, l->btf);
 }
