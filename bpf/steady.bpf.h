@@ -13,18 +13,28 @@
 #include "account.bpf.h"
 #include "calls.bpf.h"
 
-/* The slot, if what it says of its file is true of @inode now; for the main program. */
-static __always_inline struct dw_slot *steady_slot(const struct inode *inode,
-						   const struct dw_control *control)
+/* The main program's slot, if it is the file's and what it says still holds. */
+static __always_inline struct dw_slot *steady_slot(const struct dw_control *control, __u64 ino,
+						   __u32 gen, __u32 sb_dev)
 {
-	struct dw_slot *slot = slot_at(slot_main_index(control, inode->i_ino));
+	struct dw_slot *slot = slot_at(slot_main_index(control, ino));
 
-	if (!slot || slot->ino != inode->i_ino || slot->gen != inode->i_generation ||
-	    slot->epoch != control->epoch || slot->sb_dev != inode->i_sb->s_dev)
-		return NULL;
-	if (!slot->lasting || bpf_jiffies64() - slot->claimed_jiffies >= control->verdict_ticks)
+	if (!slot || slot->ino != ino || slot->gen != gen || slot->sb_dev != sb_dev ||
+	    slot->epoch != control->epoch || !slot->lasting ||
+	    bpf_jiffies64() - slot->claimed_jiffies >= control->verdict_ticks)
 		return NULL;
 	return slot;
+}
+
+static __always_inline bool steady_is_nobodys(const struct dw_slot *slot, struct task_struct *task)
+{
+	return slot->verdict == DW_VERDICT_NOBODY && slot->cgroup == task_cgroup(task);
+}
+
+static __always_inline void steady_add(struct dw_slot *slot, __u64 bytes)
+{
+	slot_add(slot, 1, bytes);
+	main_add_totals(slot->container, slot->target, 1, bytes);
 }
 
 /*
@@ -41,21 +51,38 @@ static __always_inline bool steady_chunk(struct inode *inode, __s64 pos, __u32 l
 
 	if (!control)
 		return false;
-	slot = steady_slot(inode, control);
+	slot = steady_slot(control, inode->i_ino, inode->i_generation, inode->i_sb->s_dev);
 	if (!slot)
 		return false;
 	task = current_task();
-	if (slot->verdict == DW_VERDICT_NOBODY)
-		return slot->cgroup == task_cgroup(task);
-	if (slot->verdict != DW_VERDICT_COUNTED || !slot_knows_task(slot, task, control) ||
-	    !copied || copied != len || !chunk_is_call(pos, copied))
+	if (slot->verdict != DW_VERDICT_COUNTED)
+		return steady_is_nobodys(slot, task);
+	if (!slot_knows_task(slot, task, control) || !copied || copied != len ||
+	    !chunk_is_call(pos, copied))
 		return false;
 	syscw = TASK_LOAD(task, ioac.syscw);
 	if (slot->syscw == syscw)
 		return false;
 	slot->syscw = syscw;
-	slot_add(slot, 1, copied);
-	main_add_totals(slot->container, slot->target, 1, copied);
+	steady_add(slot, copied);
+	return true;
+}
+
+/* The same for a call with its result, on the file that the task has open. */
+static __always_inline bool steady_call(const struct file_id *file, struct task_struct *task,
+					__u64 bytes)
+{
+	struct dw_control *control = control_get();
+	struct dw_slot *slot =
+		control ? steady_slot(control, file->ino, file->gen, file->sb_dev) : NULL;
+
+	if (!slot)
+		return false;
+	if (slot->verdict != DW_VERDICT_COUNTED)
+		return steady_is_nobodys(slot, task);
+	if (!slot_knows_task(slot, task, control))
+		return false;
+	steady_add(slot, bytes);
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "steady.bpf.h"
 #include "write_vfs.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -234,7 +235,8 @@ static __always_inline int on_return(struct pt_regs *regs, long ret)
 	if (!inode)
 		return 0;
 	file_id_cast(inode, &file);
-	count_result(&file, ret);
+	if (!steady_call(&file, task, ret))
+		count_result(&file, ret);
 	return 0;
 }
 
