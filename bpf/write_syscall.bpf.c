@@ -213,9 +213,12 @@ static __always_inline void file_id_cast(struct inode *inode, struct file_id *re
 	ret->gen = inode->i_generation;
 }
 
+#define is_steady steady_call
+
 #else
 #define typed_inode_of_fd inode_of_fd
 #define file_id_cast	  file_id_read
+#define is_steady(...)	  false /* the verifier of 6.1 refuses it here */
 #endif
 
 static __always_inline int on_return(struct pt_regs *regs, long ret)
@@ -235,7 +238,7 @@ static __always_inline int on_return(struct pt_regs *regs, long ret)
 	if (!inode)
 		return 0;
 	file_id_cast(inode, &file);
-	if (!steady_call(&file, task, ret))
+	if (!is_steady(&file, task, ret))
 		count_result(&file, ret);
 	return 0;
 }
