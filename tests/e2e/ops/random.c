@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -195,6 +196,7 @@ int run_random(unsigned seed, unsigned count, unsigned processes)
 	for (unsigned p = 0; p < processes; p++) {
 		if (fork())
 			continue;
+		signal(SIGPIPE, SIG_IGN); /* a FIFO that the other one read from for a moment */
 		state = seed * 7919 + p * 104729 + 1;
 		for (unsigned i = 0; i < count; i++)
 			one();
