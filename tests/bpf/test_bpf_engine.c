@@ -12,8 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/engine_internal.h"
@@ -328,6 +330,62 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 	assert_int_equal(b->c->rescans[LOSS_DIRTY_FULL], 0);
 }
 
+/* --- who it was --- */
+
+#define RENAMER "renamer"
+
+/* The last told rename to "/fresh/moved". */
+struct told_rename {
+	char old_path[32], comm[DW_COMM_LEN];
+};
+
+static void note_rename(const struct event *event, void *arg)
+{
+	struct told_rename *told = arg;
+
+	if (event->type != EVENT_DRIFT || event->op != DW_OP_RENAME ||
+	    strcmp(event->path, "/fresh/moved") != 0)
+		return;
+	snprintf(told->old_path, sizeof(told->old_path), "%s", event->old_path);
+	snprintf(told->comm, sizeof(told->comm), "%s", event->writer ? event->writer->comm : "");
+}
+
+/* A file of the image goes into a directory that is new as well. */
+static void move_as_another_process(const struct bench *b)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		prctl(PR_SET_NAME, RENAMER);
+		_exit(mkdir(lab_path(b->lab, "fresh"), 0755) ||
+		      rename(lab_path(b->lab, "lower"), lab_path(b->lab, "fresh/moved")));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void a_rename_whose_mark_was_refused_is_not_the_next_ones(void **state)
+{
+	struct told_rename told = {.comm = ""};
+	struct bench *b = *state;
+	char name[32];
+
+	make_wide(b, 0);
+	begin_and_read(b);
+	assert_true(engine_subscribe(b->engine, false, note_rename, &told) >= 0);
+	for (int i = 0; i < DIRTY; i++) {
+		snprintf(name, sizeof(name), "d%d/new", i);
+		make_file(b, name);
+	}
+	assert_true(probe_dirty_overflowed(engine_probe(b->engine)));
+	move_as_another_process(b);
+	make_dir(b, "later"); /* the last mark of the directory above is ours */
+	assert_true(engine_settle(b->engine, 10000));
+	assert_string_equal(told.old_path, "/lower");
+	assert_string_equal(told.comm, RENAMER);
+}
+
 /* --- numbers that are used again --- */
 
 static void write_to(const struct bench *b, const char *name, size_t len)
@@ -389,6 +447,7 @@ int main(void)
 		TEST(what_a_detached_program_did_not_tell_is_read),
 		TEST(what_a_skipped_run_did_not_tell_is_read),
 		TEST(what_the_dirty_ring_refused_is_found_where_the_marks_are),
+		TEST(a_rename_whose_mark_was_refused_is_not_the_next_ones),
 		cmocka_unit_test_setup_teardown(nothing_is_left_of_who_had_the_slot_before,
 						setup_for_one, teardown),
 	};

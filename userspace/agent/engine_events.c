@@ -130,18 +130,23 @@ void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q
 	engine_emit(e, &event);
 }
 
-/* The inode itself knows better than its directory who renamed, linked or whited it out. */
+/*
+ * The inode itself knows better than its directory who renamed, linked or whited it out.
+ * Its mark may be lost: who copied a file up for its new name is known from that as well.
+ */
 static struct tree_cause cause_of(struct engine *e, const struct queued_change *c)
 {
 	uint32_t dev = c->track->c->tree ? tree_dev(c->track->c->tree) : 0;
 	struct recall *p = engine_find_pending(e, dev, c->info.st.st_ino);
 	const struct tree_cause *mark = engine_find_mark(e, dev, c->info.st.st_ino);
+	bool has_mark = mark && mark->writer &&
+			mark->wall_ns + NS_PER_MSEC >= c->info.birth_wall_ns;
 	struct tree_cause cause = c->cause;
 
-	if (p && c->info.is_whiteout) {
+	if (p && (c->info.is_whiteout || (c->is_copied_up && !has_mark))) {
 		cause.writer = writer_of(e, p->pending);
 		cause.wall_ns = engine_wall_of_boot(e, p->pending->boot_ns);
-	} else if (mark && mark->writer && mark->wall_ns + NS_PER_MSEC >= c->info.birth_wall_ns) {
+	} else if (has_mark) {
 		cause = *mark;
 	}
 	return cause;

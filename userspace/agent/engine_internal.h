@@ -115,7 +115,8 @@ struct queued_change {
 	size_t path_len;
 	const char *old_path; /* NULL: none */
 	struct tree_cause cause;
-	bool is_claimed; /* told as part of another change */
+	bool is_claimed;   /* told as part of another change */
+	bool is_copied_up; /* a file of the image, under a name that is not the image's */
 };
 
 /* Operations the kernel side reported by name only, before they took effect. */

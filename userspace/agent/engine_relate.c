@@ -112,6 +112,7 @@ static void relate_copied_up(struct engine *e, size_t i, uint32_t dev)
 
 	if (!p || !c->path || !(p->pending->flags & DW_RECORD_WORKDIR))
 		return;
+	c->is_copied_up = true;
 	if (c->info.st.st_nlink > 1 && !S_ISDIR(c->info.st.st_mode))
 		set_origin(c, TREE_CHANGE_LINKED, NULL);
 	other = find_copied_up(e, i);
