@@ -220,7 +220,7 @@ def containers_that_live_no_longer_than_their_writes(env):
 
 @suite.test
 def killed_in_the_middle_of_its_changes(env):
-    for number in range(200 if FULL else 6):
+    for number in range(100 if FULL else 6):
         container = env.docker.run(layers=1 + 2 * (number % 2))
         container.control.ask(f"start random {SEED + number} {FOREVER} 3")
         eventually(lambda c=container: env.agent.diff(c.id), 30, "it changes something")
