@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
+# timeout: 1800
 """Many files, many containers: what is bounded says what it lacks, nothing else waits.
 
 The containers are those of driftlib.fleet, the truth is what the test itself wrote.
@@ -8,12 +9,14 @@ The containers are those of driftlib.fleet, the truth is what the test itself wr
 import os
 import re
 import subprocess
+import time
 
 from driftlib import loop, process
 from driftlib.agent import Agent
 from driftlib.fleet import Fleet
 from driftlib.suite import FULL, Suite, check, check_equal, equal_within, eventually
 
+MAP_BYTES = 64 * 10**6  # of all maps, with 1,000 containers
 PROGRESS = re.compile(r"(\d+) entries listed")
 suite = Suite(__file__)
 
@@ -31,9 +34,15 @@ class Environment:
     def __init__(self, s):
         self.suite = s
         options = ["-O", "^has_journal", "-N", "600000" if FULL else "80000"]
-        directory = loop.mount(s, "ext4", 1024, options=options)  # others' fsync must not count
-        self.fleet = Fleet(os.path.join(directory, "fleet"))
-        s.defer(self.fleet.close)
+        # Of its own: others' fsync must not count.
+        self.directory = loop.mount(s, "ext4", 1024, options=options)
+        self.fleet = Fleet(os.path.join(self.directory, "fleet"))
+        s.defer(lambda: self.fleet.close())  # the one of then
+
+    def begin_anew(self):
+        """None of the containers of earlier tests is there any more."""
+        self.fleet.close()
+        self.fleet = Fleet(os.path.join(self.directory, "anew"))
 
     def agent(self, *options, name):
         return Agent(self.suite, "--no-pin", self.fleet.runtime_root(), *options, name=name)
@@ -149,16 +158,48 @@ def more_changes_than_can_be_verified_at_once_are_marked_until_they_are(env):
 
 
 @suite.test
-def many_containers_at_rest_open_nothing(env):
+def many_containers_are_exact_and_at_rest_open_nothing(env):
     many = 1000 if FULL else 60
+    env.begin_anew()
     env.fleet.add(many)
+    start = time.monotonic()
     agent = env.agent(name="many")
-    check_equal(sum(c.id in {r["id"] for r in agent.ps()} for c in env.fleet.members),
-                len(env.fleet.members), "containers found")
+    print(f"# {many} containers: ready after {time.monotonic() - start:.2f} s, "
+          f"{agent.cpu_times()[0]:.2f} s of CPU, {takes(agent)}", flush=True)
+    check_equal(added(env, agent), {c.id: 0 for c in env.fleet.members}, "added before")
+    if FULL:
+        print(f"# at rest: {share_of_cpu(agent, 60):.3f} % of a CPU, {takes(agent)}", flush=True)
+    for c in env.fleet.members:
+        write_files(c, ["late"])
+    equal_within(lambda: added(env, agent), lambda: {c.id: 1 for c in env.fleet.members}, 1,
+                 "added", agent.kept_waiting)
+    print(f"# each with a new file: {takes(agent)}", flush=True)
+    check(agent.metrics().value("driftwatch_map_memory_bytes") <= MAP_BYTES, "maps are too large")
     # Not while processes are young (they may yet exec), nor in one of the rare full looks.
     eventually(lambda: count_theirs(env, opened(agent, 2)) < many, 30,
                f"fewer than {many} files of {many} containers at rest are opened in 2 s")
     agent.stop()
+
+
+def added(env, agent):
+    """{container: added files} of the fleet."""
+    ours = {c.id for c in env.fleet.members}
+    return {row["id"]: row["drift"]["added"] for row in agent.ps() if row["id"] in ours}
+
+
+def takes(agent):
+    """What it takes of memory, its own and the kernel's."""
+    m = agent.metrics()
+    own, maps = (m.value(f"{name}_memory_bytes") / 2**20
+                 for name in ("process_resident", "driftwatch_map"))
+    return f"{own:.1f} MiB of its own, {maps:.1f} MiB of maps"
+
+
+def share_of_cpu(agent, seconds):
+    """Percent, of one."""
+    before = agent.cpu_times()[0]
+    time.sleep(seconds)  # that long is what is measured
+    return (agent.cpu_times()[0] - before) / seconds * 100
 
 
 def slow_down(env, agent, call="getdents64", microseconds=20000):
