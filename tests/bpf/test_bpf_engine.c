@@ -20,6 +20,7 @@
 
 #include "agent/engine_internal.h"
 #include "base/clock.h"
+#include "base/strbuf.h"
 #include "kernel/probe_internal.h"
 
 #define DIRS  300
@@ -334,23 +335,16 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 
 #define RENAMER "renamer"
 
-/* The last told rename to "/fresh/moved". */
-struct told_rename {
-	char old_path[32], comm[DW_COMM_LEN];
-};
-
 static void note_rename(const struct event *event, void *arg)
 {
-	struct told_rename *told = arg;
+	struct strbuf *told = arg;
 
-	if (event->type != EVENT_DRIFT || event->op != DW_OP_RENAME ||
-	    strcmp(event->path, "/fresh/moved") != 0)
-		return;
-	snprintf(told->old_path, sizeof(told->old_path), "%s", event->old_path);
-	snprintf(told->comm, sizeof(told->comm), "%s", event->writer ? event->writer->comm : "");
+	if (event->type == EVENT_DRIFT && event->op == DW_OP_RENAME)
+		strbuf_addf(told, "%s to %s by %s\n", event->old_path, event->path,
+			    event->writer ? event->writer->comm : "nobody");
 }
 
-/* A file of the image goes into a directory that is new as well. */
+/* A file of the image and one that was added go into a directory that is new as well. */
 static void move_as_another_process(const struct bench *b)
 {
 	pid_t child = fork();
@@ -359,7 +353,8 @@ static void move_as_another_process(const struct bench *b)
 	if (!child) {
 		prctl(PR_SET_NAME, RENAMER);
 		_exit(mkdir(lab_path(b->lab, "fresh"), 0755) ||
-		      rename(lab_path(b->lab, "lower"), lab_path(b->lab, "fresh/moved")));
+		      rename(lab_path(b->lab, "lower"), lab_path(b->lab, "fresh/lower")) ||
+		      rename(lab_path(b->lab, "added"), lab_path(b->lab, "fresh/added")));
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
@@ -367,11 +362,12 @@ static void move_as_another_process(const struct bench *b)
 
 static void a_rename_whose_mark_was_refused_is_not_the_next_ones(void **state)
 {
-	struct told_rename told = {.comm = ""};
+	auto_strbuf struct strbuf told = STRBUF_INIT;
 	struct bench *b = *state;
 	char name[32];
 
 	make_wide(b, 0);
+	make_file(b, "added");
 	begin_and_read(b);
 	assert_true(engine_subscribe(b->engine, false, note_rename, &told) >= 0);
 	for (int i = 0; i < DIRTY; i++) {
@@ -382,8 +378,8 @@ static void a_rename_whose_mark_was_refused_is_not_the_next_ones(void **state)
 	move_as_another_process(b);
 	make_dir(b, "later"); /* the last mark of the directory above is ours */
 	assert_true(engine_settle(b->engine, 10000));
-	assert_string_equal(told.old_path, "/lower");
-	assert_string_equal(told.comm, RENAMER);
+	assert_non_null(strstr(strbuf_str(&told), "/lower to /fresh/lower by " RENAMER "\n"));
+	assert_non_null(strstr(strbuf_str(&told), "/added to /fresh/added by " RENAMER "\n"));
 }
 
 /* --- numbers that are used again --- */

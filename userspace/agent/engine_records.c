@@ -122,6 +122,8 @@ static void on_swept(uint32_t dev, uint64_t ino, long slot, void *arg)
 	m.cause.wall_ns = clock_wall_ns();
 	if (kernel_id > 1)
 		m.cause.writer = engine_writer(e, kernel_id, 0, 0, "", 0, false);
+	if (m.cause.writer)
+		engine_note_mark(e, dev, ino, &m.cause);
 	ledger_foreach(e->ledger, mark_swept, &m);
 }
 
