@@ -186,7 +186,7 @@ def map_of_pins(name):
 @contextlib.contextmanager
 def full_table_of_roots(env):
     """Directories of a file system that is not there take all the room."""
-    keys = [struct.pack("=QII", ino, 0xfffffff, 0).hex(" ") for ino in range(8192)]
+    keys = [struct.pack("=QII", ino, 0xfffffff, 0).hex(" ") for ino in range(10000)]  # the last fail
 
     def batch(what, value=""):
         path = os.path.join(env.suite.tmp, "batch")

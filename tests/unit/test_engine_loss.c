@@ -5,7 +5,9 @@
  * There is no kernel side: its counters are set as it would. Time passes when the test
  * says so.
  */
+#include <errno.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/engine_internal.h"
@@ -92,6 +94,7 @@ static void what_the_kernel_lost_marks_its_container_alone_until_it_is_read(void
 
 		*losses[i].counter += 3;
 		engine_look_after(e, track_of(c));
+		assert_int_equal(other->incomplete, 0); /* before it would be healed again */
 		engine_look_after(e, track_of(other));
 		assert_int_equal(c->lost[reason], 3);
 		assert_int_equal(c->incomplete, MARK(reason));
@@ -167,6 +170,59 @@ static void a_layer_is_read_again_once_in_ten_seconds_and_finds_what_was_lost(vo
 	engine_close(e, false);
 }
 
+/* As engine_attach() leaves it when the kernel side has no room. */
+static void roots_without_room_are_marked_for_as_long_as_there_is_none(void **state)
+{
+	struct ledger_container *c, *other;
+	struct engine *e = world_start(*state, &c);
+	struct track *t = make_live(c);
+
+	other = add_other(e, *state);
+	t->untold = 2;
+	engine_check_marks(t);
+	engine_report_loss(e, t, LOSS_DIRTY_FULL, 1); /* what heals that leaves the other mark */
+	engine_check_marks(t);
+	engine_check_marks(t);
+	assert_int_equal(c->incomplete, MARK(LOSS_ROOTS_FULL));
+	assert_int_equal(c->lost[LOSS_ROOTS_FULL], 2);
+	assert_int_equal(other->incomplete, 0);
+	assert_int_equal(other->lost[LOSS_ROOTS_FULL], 0);
+	t->untold = 0;
+	engine_check_marks(t);
+	assert_int_equal(c->incomplete, 0);
+	engine_close(e, false);
+}
+
+/* Nobody tells of what happens in it: its list is as of a scan, of which there are more. */
+static void a_layer_without_events_is_read_every_five_seconds(void **state)
+{
+	struct engine_world *w = *state;
+	struct ledger_container *c;
+	struct engine *e = world_start(w, &c);
+	struct track *t = track_of(c);
+
+	world_put(w->upper, "later", "text");
+	pass_time(t, 4 * NS_PER_SEC);
+	engine_look_after(e, t);
+	assert_true(engine_settle(e, 2000));
+	assert_null(tree_find_path(c->tree, "/later", 6));
+	pass_time(t, 2 * NS_PER_SEC);
+	engine_look_after(e, t);
+	assert_true(engine_settle(e, 2000));
+	world_node(c, "/later");
+	assert_int_equal(c->incomplete, 0);
+	for (int i = 0; i < LOSS_MAX; i++)
+		assert_int_equal(c->rescans[i], 0); /* those of losses are counted there */
+
+	make_live(c);
+	world_put(w->upper, "unheard", "text");
+	pass_time(t, 60 * NS_PER_SEC);
+	engine_look_after(e, t);
+	assert_true(engine_settle(e, 2000));
+	assert_null(tree_find_path(c->tree, "/unheard", 8));
+	engine_close(e, false);
+}
+
 /* So many more descriptors than are open now. */
 static struct rlimit allow_descriptors(unsigned more)
 {
@@ -225,6 +281,46 @@ static void a_directory_that_cannot_be_read_is_marked_until_it_can(void **state)
 	engine_close(e, false);
 }
 
+/* --- names that cannot be read --- */
+
+static bool names_cannot_be_read;
+
+/* In place of the C library's. */
+ssize_t getdents64(int fd, void *buffer, size_t size)
+{
+	if (names_cannot_be_read) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_getdents64, fd, buffer, size);
+}
+
+static void names_that_cannot_be_read_are_not_taken_for_gone(void **state)
+{
+	struct engine_world *w = *state;
+	struct ledger_container *c;
+	struct engine *e = world_start(w, &c);
+	struct track *t = make_live(c);
+
+	world_put(w->upper, "new", "text");
+	names_cannot_be_read = true;
+	reread(t);
+	assert_false(engine_settle(e, 50));
+	engine_look_after(e, t);
+	engine_look_after(e, t);
+	world_node(c, "/dropped");
+	assert_int_equal(c->incomplete, MARK(LOSS_WALK_FAILED));
+	assert_int_equal(c->lost[LOSS_WALK_FAILED], 1);
+
+	names_cannot_be_read = false;
+	assert_true(engine_settle(e, 5000));
+	engine_look_after(e, t);
+	assert_int_equal(c->incomplete, 0);
+	world_node(c, "/dropped");
+	world_node(c, "/new");
+	engine_close(e, false);
+}
+
 #define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
 int main(void)
@@ -233,7 +329,10 @@ int main(void)
 		IN_WORLD(what_the_kernel_lost_marks_its_container_alone_until_it_is_read),
 		IN_WORLD(a_mark_stays_while_something_is_still_to_be_read),
 		IN_WORLD(a_layer_is_read_again_once_in_ten_seconds_and_finds_what_was_lost),
+		IN_WORLD(roots_without_room_are_marked_for_as_long_as_there_is_none),
+		IN_WORLD(a_layer_without_events_is_read_every_five_seconds),
 		IN_WORLD(a_directory_that_cannot_be_read_is_marked_until_it_can),
+		IN_WORLD(names_that_cannot_be_read_are_not_taken_for_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

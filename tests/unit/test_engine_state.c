@@ -19,7 +19,13 @@
 /* As if records had named the process, of which the last was @last_wall_ns. */
 static void attribute(struct engine *e, const struct ledger_container *c, uint64_t last_wall_ns)
 {
-	struct writer w = {.tgid = 77, .comm = "miner", .start_boot_ns = 9};
+	struct writer w = {.tgid = 77,
+			   .vpid = 7,
+			   .ppid = 70,
+			   .uid = 1000,
+			   .comm = "miner",
+			   .start_boot_ns = 9,
+			   .is_runtime = true};
 	struct tree_cause cause = {.wall_ns = 1000000000ull};
 
 	w.executable = (char[]){"/usr/bin/mi\377ner"};
@@ -46,8 +52,33 @@ static void attribution_survives_the_agent(void **state)
 	writer = writers_get(ledger_writers(engine_ledger(e)), info.first_writer);
 	assert_non_null(writer);
 	assert_int_equal(writer->tgid, 77);
+	assert_int_equal(writer->vpid, 7);
+	assert_int_equal(writer->ppid, 70);
+	assert_int_equal(writer->uid, 1000);
+	assert_int_equal(writer->start_boot_ns, 9);
+	assert_true(writer->is_runtime);
 	assert_string_equal(writer->comm, "miner");
 	assert_string_equal(writer->executable, "/usr/bin/mi\377ner");
+	engine_close(e, false);
+}
+
+static void losses_and_rescans_survive_the_agent(void **state)
+{
+	struct engine_world *w = *state;
+	struct ledger_container *c;
+	struct engine *e = world_start(w, &c);
+
+	for (uint64_t i = 0; i < LOSS_MAX; i++) {
+		c->lost[i] += 10 + i;
+		c->rescans[i] += 100 + i;
+	}
+	engine_close(e, false);
+	e = world_start(w, &c);
+	for (uint64_t i = 0; i < LOSS_MAX; i++) {
+		assert_int_equal(c->lost[i], 10 + i);
+		assert_int_equal(c->rescans[i], 100 + i);
+	}
+	assert_int_equal(c->incomplete, 0);
 	engine_close(e, false);
 }
 
@@ -66,7 +97,12 @@ static void drift_older_than_the_agent_has_the_times_of_the_layer(void **state)
 	struct statx st;
 
 	strbuf_addf(&path, "%s/dropped", w->upper);
-	assert_int_equal(statx(AT_FDCWD, strbuf_str(&path), 0, STATX_CTIME | STATX_BTIME, &st), 0);
+	do { /* until the one is later than the other */
+		assert_int_equal(chmod(strbuf_str(&path), 0600), 0);
+		assert_int_equal(
+			statx(AT_FDCWD, strbuf_str(&path), 0, STATX_CTIME | STATX_BTIME, &st), 0);
+	} while (st.stx_mask & STATX_BTIME &&
+		 nanoseconds(&st.stx_ctime) == nanoseconds(&st.stx_btime));
 	e = world_start(w, &c);
 	tree_node_info(world_node(c, "/dropped"), &info);
 	if (st.stx_mask & STATX_BTIME)
@@ -117,14 +153,19 @@ static void ledger_path(const struct engine_world *w, const char *end, struct st
 	strbuf_addf(out, "%s/ledger.ndjson%s", w->state, end);
 }
 
-/* Cut anywhere, or not ours at all: set aside, and the agent goes on. */
+/* Cut anywhere, or not ours at all: set aside, nothing in it is used, and the agent goes on. */
 static void is_set_aside(struct engine_world *w, const char *text)
 {
 	auto_strbuf struct strbuf bad = STRBUF_INIT;
 	struct ledger_container *c;
+	struct tree_node_info info;
+	struct engine *e;
 
 	world_put(w->state, "ledger.ndjson", text);
-	engine_close(world_start(w, &c), false);
+	e = world_start(w, &c);
+	tree_node_info(world_node(c, "/dropped"), &info);
+	assert_int_equal(info.first_writer, 0);
+	engine_close(e, false);
 	ledger_path(w, ".bad", &bad);
 	assert_int_equal(access(strbuf_str(&bad), F_OK), 0);
 	assert_int_equal(unlink(strbuf_str(&bad)), 0);
@@ -202,17 +243,26 @@ static void a_save_never_writes_into_the_file_that_is_there(void **state)
 	assert_string_not_equal(strbuf_str(&now), saved); /* when it was saved is in it */
 }
 
+static void cut_is_refused(void **state, char *saved, size_t cut)
+{
+	char kept = saved[cut];
+
+	saved[cut] = '\0';
+	is_set_aside(*state, saved);
+	saved[cut] = kept;
+}
+
 static void every_cut_of_a_saved_file_is_refused(void **state)
 {
 	auto_free char *saved = saved_ledger(*state);
+	size_t len = strlen(saved), cut;
 
-	for (size_t len = strlen(saved), cut = 1; cut < len - 1; cut += 37) {
-		char kept = saved[cut];
-
-		saved[cut] = '\0';
-		is_set_aside(*state, saved);
-		saved[cut] = kept;
-	}
+	for (cut = 1; cut < len - 1; cut += 37)
+		cut_is_refused(state, saved, cut);
+	/* Whole lines, but not all of them. */
+	for (cut = 1; cut < len; cut++)
+		if (saved[cut - 1] == '\n')
+			cut_is_refused(state, saved, cut);
 }
 
 /* As on a full disk: files end after so many bytes. */
@@ -258,6 +308,45 @@ static void a_save_that_fails_leaves_what_was_saved(void **state)
 	read_state(w, "ledger.ndjson", &now);
 	assert_string_equal(strbuf_str(&now), saved);
 	assert_false(has_state(w, "ledger.ndjson.new"));
+}
+
+/* Until the process that saves is done, and what it says is known. */
+static void wait_for_saver(struct engine *e)
+{
+	assert_true(e->state->saver > 0);
+	while (e->state->saver)
+		engine_state_save(e, false);
+}
+
+static void a_save_that_fails_is_made_up_for(void **state)
+{
+	auto_strbuf struct strbuf before = STRBUF_INIT, now = STRBUF_INIT;
+	struct engine_world *w = *state;
+	struct rlimit allowed;
+	struct ledger_container *c;
+	struct engine *e;
+
+	engine_close(world_start(w, &c), false);
+	e = world_start(w, &c);
+	read_state(w, "ledger.ndjson", &before);
+	allowed = allow_bytes(100);
+	engine_state_save_soon(e);
+	engine_state_save(e, false);
+	wait_for_saver(e);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &allowed), 0);
+	read_state(w, "ledger.ndjson", &now);
+	assert_string_equal(strbuf_str(&now), strbuf_str(&before));
+
+	e->state->next_save_ns = 0; /* its time has come again, with nothing new to save */
+	engine_state_save(e, false);
+	wait_for_saver(e);
+	strbuf_reset(&now);
+	read_state(w, "ledger.ndjson", &now);
+	assert_string_not_equal(strbuf_str(&now), strbuf_str(&before));
+	e->state->next_save_ns = 0;
+	engine_state_save(e, false);
+	assert_int_equal(e->state->saver, 0); /* nothing has changed since */
+	engine_close(e, false);
 }
 
 static void add_container(struct engine *e, const struct engine_world *w, const char *id)
@@ -330,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_WORLD(attribution_survives_the_agent),
+		IN_WORLD(losses_and_rescans_survive_the_agent),
 		IN_WORLD(drift_older_than_the_agent_has_the_times_of_the_layer),
 		IN_WORLD(attribution_of_another_file_of_that_name_is_not_taken),
 		IN_WORLD(attribution_of_a_file_that_had_the_number_is_not_taken),
@@ -338,6 +428,7 @@ int main(void)
 		IN_WORLD(a_save_never_writes_into_the_file_that_is_there),
 		IN_WORLD(every_cut_of_a_saved_file_is_refused),
 		IN_WORLD(a_save_that_fails_leaves_what_was_saved),
+		IN_WORLD(a_save_that_fails_is_made_up_for),
 		IN_WORLD(a_line_of_slots_that_was_cut_spoils_no_other),
 		cmocka_unit_test(a_state_directory_that_cannot_be_made_is_named),
 	};

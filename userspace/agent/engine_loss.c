@@ -177,7 +177,7 @@ void engine_look_after(struct engine *e, struct track *t)
 	check_losses(e, t);
 	tell_progress(t, now);
 	retry_open(e, t, now);
-	if (c->tree && t->is_scanned && !t->rescan_due_ns && !t->work_due_ns &&
+	if (c->tree && t->is_scanned && !t->rescan_due_ns && !tree_is_scanning(c->tree) &&
 	    now - t->last_rescan_ns > SCAN_EVERY_NS)
 		t->rescan_due_ns = now;
 	if (t->rescan_due_ns && t->rescan_due_ns <= now)

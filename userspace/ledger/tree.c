@@ -233,6 +233,11 @@ bool tree_has_unread(const struct tree *t)
 	return t->failed_left && !t->is_gone;
 }
 
+bool tree_is_scanning(const struct tree *t)
+{
+	return t->wants_rescan || t->rescan_left || t->initial_left;
+}
+
 uint64_t tree_entries(const struct tree *t)
 {
 	return t->nodes - 1 + t->unlisted; /* without the root */

@@ -177,6 +177,7 @@ bool tree_is_complete(
 	const struct tree *t); /* first scan done, settled but for fresh events, nothing unlisted */
 bool tree_has_unwatched(const struct tree *t); /* some of it is only as of the last scan */
 bool tree_has_unread(const struct tree *t);    /* some of it could not be looked at; tried again */
+bool tree_is_scanning(const struct tree *t);   /* all of it is being read, or about to be */
 /* Entries found so far, listed or not: the first scan's progress. Costs nothing. */
 uint64_t tree_entries(const struct tree *t);
 bool tree_is_gone(const struct tree *t); /* the upper root has been deleted: the tree is frozen */
