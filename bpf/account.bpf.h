@@ -48,8 +48,7 @@ static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 	ret->root = slot->root;
 	ret->dev = slot->dev;
 	ret->parent_ino = slot->ino;
-	slot->ino = 0; /* nothing was counted in it */
-	store_after(&h.lock->busy, 0);
+	slot_drop_spare(&h);
 	if (verdict == DW_VERDICT_COPY_UP)
 		ret->flags |= DW_RECORD_WORKDIR;
 	return verdict == DW_VERDICT_COPY_UP ||

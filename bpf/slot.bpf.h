@@ -79,6 +79,13 @@ static __always_inline bool slot_take_spare(struct hold *h)
 	return false;
 }
 
+/* Nothing was counted in the spare slot in hand. */
+static __always_inline void slot_drop_spare(struct hold *h)
+{
+	h->slot->ino = 0;
+	store_after(&h->lock->busy, 0);
+}
+
 /* The slot for inode @ino, ours until hold_done(). False: all are taken. */
 static __always_inline bool slot_take(__u64 ino, struct hold *h)
 {
@@ -239,27 +246,31 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
  */
 __weak __noinline int slot_judge_dir(__u32 index)
 {
-	struct dw_control *control = control_get();
 	struct dw_slot *slot = slot_at(index);
 
-	if (!slot || !control)
+	if (!slot)
 		return 0;
-	slot->epoch = *(volatile __u32 *)&control->epoch; /* before the look at the maps */
 	slot->cgroup_id = bpf_get_current_cgroup_id();
 	slot->container = 0;
-	slot->overlay_dev = 0;
 	slot->root = 0;
 	judge_by_walk(slot, DW_TARGET_OTHER);
 	return 0;
+}
+
+/* Whether @slot is that file's, and what it says of it still holds. */
+static __always_inline bool slot_holds(const struct dw_slot *slot, __u64 ino, __u32 gen,
+				       __u32 sb_dev, const struct dw_control *control)
+{
+	return slot->ino == ino && slot->gen == gen && slot->sb_dev == sb_dev &&
+	       slot->epoch == control->epoch && slot->lasting &&
+	       bpf_jiffies64() - slot->claimed_jiffies < control->verdict_ticks;
 }
 
 /* Whether what @slot says is true of @file, written by @task. */
 static __always_inline bool slot_knows(const struct dw_slot *slot, const struct file_id *file,
 				       struct task_struct *task, const struct dw_control *control)
 {
-	return slot->ino == file->ino && slot->gen == file->gen && slot->sb_dev == file->sb_dev &&
-	       slot->lasting && slot->epoch == control->epoch &&
-	       bpf_jiffies64() - slot->claimed_jiffies < control->verdict_ticks &&
+	return slot_holds(slot, file->ino, file->gen, file->sb_dev, control) &&
 	       (slot->lasting == DW_LASTS_FOR_ALL || slot->cgroup == task_cgroup(task));
 }
 

@@ -19,11 +19,7 @@ static __always_inline struct dw_slot *steady_slot(const struct dw_control *cont
 {
 	struct dw_slot *slot = slot_at(slot_main_index(control, ino));
 
-	if (!slot || slot->ino != ino || slot->gen != gen || slot->sb_dev != sb_dev ||
-	    slot->epoch != control->epoch || !slot->lasting ||
-	    bpf_jiffies64() - slot->claimed_jiffies >= control->verdict_ticks)
-		return NULL;
-	return slot;
+	return slot && slot_holds(slot, ino, gen, sb_dev, control) ? slot : NULL;
 }
 
 static __always_inline bool steady_is_nobodys(const struct dw_slot *slot, struct task_struct *task)

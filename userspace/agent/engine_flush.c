@@ -194,10 +194,9 @@ static void note_appearance(struct engine *e, struct track *t, const struct tree
 /* Written to, and changed before: nothing is derived from that, see attribute_of(). */
 static bool is_growth(const struct tree_change *change)
 {
-	const unsigned growth = TREE_CHANGE_SIZE | TREE_CHANGE_MTIME | TREE_CHANGE_CTIME;
 	struct tree_node_info info;
 
-	if (change->bits & ~growth || !(change->bits & (TREE_CHANGE_SIZE | TREE_CHANGE_MTIME)))
+	if (!tree_change_is_growth(change->bits))
 		return false;
 	if (change->bits & TREE_CHANGE_SIZE)
 		return true;

@@ -50,11 +50,8 @@ void engine_take_shared(struct engine *e)
 	struct taken taken = {.found = 0};
 	uint32_t from = 0;
 
-	e->shared_due_ns = clock_mono_ns() + EVERY_NS;
-	if (!e->probe)
-		return;
 	do {
-		taken.len = probe_take_shared(e->probe, &from, taken.marks, AT_ONCE);
+		taken.len = e->probe ? probe_take_shared(e->probe, &from, taken.marks, AT_ONCE) : 0;
 		if (taken.len)
 			ledger_foreach(e->ledger, mark_tree, &taken);
 	} while (taken.len > AT_ONCE - 8);

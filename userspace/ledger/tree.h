@@ -78,6 +78,14 @@ enum tree_change_bits {
 	TREE_CHANGE_NLINK = 1u << 16,	/* beside CTIME: another name of the inode came or went */
 };
 
+/* Whether @bits, of enum tree_change_bits, are those of a file written to, and no others. */
+static inline bool tree_change_is_growth(unsigned bits)
+{
+	const unsigned written = TREE_CHANGE_SIZE | TREE_CHANGE_MTIME;
+
+	return bits & written && !(bits & ~(written | TREE_CHANGE_CTIME));
+}
+
 struct tree_change {
 	struct tree_node *node; /* already updated; for VANISHED the node as it was */
 	unsigned bits;		/* enum tree_change_bits */

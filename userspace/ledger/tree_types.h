@@ -52,8 +52,8 @@ enum tree_node_flags {
 	NODE_WRITTEN = 1u << 9,	   /* contents to be compared again */
 	NODE_COMPARING = 1u << 10, /* queued for comparison */
 	NODE_COUNTED = 1u << 11,   /* in the totals, as it is */
+	NODE_BYTES = 1u << 12,	   /* of its inode's names the one whose size is in the totals */
 	NODE_GREW = 1u << 13,	   /* found to have been written to, and nothing else */
-	NODE_BYTES = 1u << 12, /* of the names of its inode the one whose size is in the totals */
 };
 
 /* Names of an inode that has several. */

@@ -82,11 +82,9 @@ static bool is_being_written(const struct tree_node *n)
  */
 static void note_growth(struct tree *t, struct tree_node *n, unsigned found)
 {
-	const unsigned growth = TREE_CHANGE_SIZE | TREE_CHANGE_MTIME | TREE_CHANGE_CTIME;
 	uint64_t now_ns;
 
-	if (node_is_dir(n) || n->verdict != TREE_ADDED || found & ~growth ||
-	    !(found & (TREE_CHANGE_SIZE | TREE_CHANGE_MTIME)))
+	if (node_is_dir(n) || n->verdict != TREE_ADDED || !tree_change_is_growth(found))
 		return;
 	if (n->slot < 0) {
 		if (!is_being_written(n)) {
