@@ -19,6 +19,7 @@
 
 /* Of this process: others may run the same test. */
 static char cgroup_name[32], nested_name[48];
+static cpu_set_t all_cpus;
 
 static enum probe_tier tier_under_test;
 
@@ -230,24 +231,16 @@ static void a_file_follows_where_it_is_moved(void **state)
 	lab_expect(lab, 1, 2);
 }
 
-/* What is remembered of directories is each CPU's own. */
-static void stay_on_one_cpu(cpu_set_t *ret_before)
-{
-	cpu_set_t cpus;
-
-	assert_int_equal(sched_getaffinity(0, sizeof(*ret_before), ret_before), 0);
-	CPU_ZERO(&cpus);
-	CPU_SET(sched_getcpu(), &cpus);
-	assert_int_equal(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
-}
-
-static void write_in_dir(struct lab *lab, const char *dir, const char *name, size_t len)
+/* Write a new file @name of @len bytes in @dir, which is in the layer by now, or is not. */
+static void write_in_dir(struct lab *lab, const char *dir, const char *name, size_t len,
+			 bool is_in_layer)
 {
 	char path[160];
 
 	lab_mark(lab);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	write_to(path, len);
+	lab_expect(lab, is_in_layer, is_in_layer ? len : 0);
 }
 
 /* At once: its new files are new ones, and where the directory is says whose they are. */
@@ -255,31 +248,24 @@ static void a_directory_follows_where_it_is_moved(void **state)
 {
 	struct lab *lab = *state;
 	char in[128], out[128], next[128];
-	cpu_set_t before;
 	int round;
 
-	stay_on_one_cpu(&before);
 	snprintf(in, sizeof(in), "%s", lab_upper_path(lab, "dir"));
 	snprintf(out, sizeof(out), "%s/dir", lab->dir);
 	snprintf(next, sizeof(next), "%s/next", lab->dir);
 	for (round = 0; round < 3; round++) {
 		assert_int_equal(mkdir(in, 0755), 0);
-		write_in_dir(lab, in, "one", 11);
-		lab_expect(lab, 1, 11);
+		write_in_dir(lab, in, "one", 11, true);
 		assert_int_equal(rename(in, out), 0);
-		write_in_dir(lab, out, "two", 22);
-		lab_expect(lab, 0, 0);
+		write_in_dir(lab, out, "two", 22, false);
 		assert_int_equal(rename(out, in), 0);
-		write_in_dir(lab, in, "three", 33);
-		lab_expect(lab, 1, 33);
+		write_in_dir(lab, in, "three", 33, true);
 		/* Another directory, that may get what the kernel had for the first. */
 		lab_run("rm -r %s", in);
 		assert_int_equal(mkdir(next, 0755), 0);
-		write_in_dir(lab, next, "four", 44);
-		lab_expect(lab, 0, 0);
+		write_in_dir(lab, next, "four", 44, false);
 		lab_run("rm -r %s", next);
 	}
-	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
 /* Its parent is the same as before, and yet it is elsewhere. */
@@ -287,22 +273,15 @@ static void a_directory_follows_the_one_above_it(void **state)
 {
 	struct lab *lab = *state;
 	char top[128], in[136], moved[128], out[136];
-	cpu_set_t before;
 
-	stay_on_one_cpu(&before);
 	snprintf(top, sizeof(top), "%s", lab_upper_path(lab, "top"));
 	snprintf(in, sizeof(in), "%s/a/b/dir", top);
 	snprintf(moved, sizeof(moved), "%s/top", lab->dir);
 	snprintf(out, sizeof(out), "%s/a/b/dir", moved);
 	lab_run("mkdir -p %s", in);
-	write_in_dir(lab, in, "one", 11);
-	lab_expect(lab, 1, 11);
+	write_in_dir(lab, in, "one", 11, true);
 	assert_int_equal(rename(top, moved), 0);
-	write_in_dir(lab, out, "two", 22);
-	lab_expect(lab, 0, 0);
-	assert_int_equal(rename(moved, top), 0);
-	write_in_dir(lab, in, "three", 33);
-	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	write_in_dir(lab, out, "two", 22, false);
 }
 
 /* --- containers that nobody has told of yet --- */
@@ -389,21 +368,27 @@ static void a_reused_number_of_a_super_block_misleads_nobody(void **state)
 	lab_expect(lab, 1, 17);
 }
 
+static uint32_t generation_of(const char *path)
+{
+	int fd = open(path, O_PATH);
+	uint64_t generation = file_generation(fd);
+
+	close(fd);
+	return (uint32_t)generation;
+}
+
 /* A removed container's file, whose number one of the layer has by now. */
 static void a_reused_number_of_a_root_misleads_nobody(void **state)
 {
 	struct lab *lab = *state;
 	struct dw_inode file, upper = {.ino = lab_ino(lab->upper), .dev = lab_dev(lab->upper)};
-	uint64_t generation;
+	uint32_t generation;
 	char path[160];
-	int fd;
 
 	write_to(lab_path(lab, "reused"), 1);
 	snprintf(path, sizeof(path), "%s/reused", lab->upper);
 	file = (struct dw_inode){.ino = lab_ino(path), .dev = lab_dev(path)};
-	fd = open(path, O_PATH);
-	generation = file_generation(fd);
-	close(fd);
+	generation = generation_of(path);
 	if (!generation)
 		skip();
 	assert_int_equal(probe_set_root(lab->probe, &file, generation ^ 1, 0, DW_ROOT_VOLUME), 0);
@@ -419,13 +404,11 @@ static void a_reused_number_of_a_root_misleads_nobody(void **state)
 	/* The same of a directory, which is met on the way up. */
 	assert_int_equal(mkdir(lab_path(lab, "dir"), 0755), 0);
 	snprintf(path, sizeof(path), "%s/dir", lab->upper);
-	fd = open(path, O_PATH);
 	assert_int_equal(
 		probe_set_root(lab->probe,
 			       &(struct dw_inode){.ino = lab_ino(path), .dev = lab_dev(path)},
-			       file_generation(fd) ^ 1, 0, DW_ROOT_VOLUME),
+			       generation_of(path) ^ 1, 0, DW_ROOT_VOLUME),
 		0);
-	close(fd);
 	write_to(lab_path(lab, "dir/in"), 11);
 	lab_expect(lab, 4, 34);
 
@@ -434,15 +417,6 @@ static void a_reused_number_of_a_root_misleads_nobody(void **state)
 	assert_int_equal(probe_set_root(lab->probe, &file, generation, 0, DW_ROOT_VOLUME), 0);
 	write_to(lab_path(lab, "reused"), 7);
 	lab_expect(lab, 4, 34);
-}
-
-static uint32_t generation_of(const char *path)
-{
-	int fd = open(path, O_PATH);
-	uint64_t generation = file_generation(fd);
-
-	close(fd);
-	return (uint32_t)generation;
 }
 
 struct counted {
@@ -473,10 +447,8 @@ static void a_reused_number_of_a_file_misleads_nobody(void **state)
 {
 	struct lab *lab = *state;
 	char outside[128];
-	cpu_set_t before;
 	uint64_t ino;
 
-	stay_on_one_cpu(&before);
 	snprintf(outside, sizeof(outside), "%s/fs/outside", lab->dir);
 	write_to(lab_path(lab, "file"), 7);
 	ino = lab_ino(lab_upper_path(lab, "file"));
@@ -495,7 +467,6 @@ static void a_reused_number_of_a_file_misleads_nobody(void **state)
 	assert_int_equal(lab_ino(lab_upper_path(lab, "file")), ino);
 	expect_bytes_of(lab, lab_upper_path(lab, "file"), 17);
 	lab_expect(lab, 3, 37);
-	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
 /* A copy of a file system: the same numbers and generations, another device. */
@@ -503,9 +474,7 @@ static void the_same_file_of_a_copied_file_system_is_another_one(void **state)
 {
 	struct lab *lab = *state;
 	char twin[160];
-	cpu_set_t before;
 
-	stay_on_one_cpu(&before);
 	write_to(lab_path(lab, "file"), 7);
 	lab_run("sync -f %s && cp --sparse=always %s/image %s/copy && mkdir %s/twin && "
 		"mount -o loop %s/copy %s/twin",
@@ -523,7 +492,6 @@ static void the_same_file_of_a_copied_file_system_is_another_one(void **state)
 	write_to(twin, 11);
 	lab_run("umount -l %s/twin", lab->dir);
 	lab_expect(lab, 1, 5);
-	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
 /* --- bounds --- */
@@ -613,22 +581,39 @@ static int open_lab(void **state)
 	return 0;
 }
 
-/* Where a number is used again at once. */
+/* What is remembered of files and directories is each CPU's own. */
+static int stay_on_one_cpu(void)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(sched_getcpu(), &cpu);
+	return sched_setaffinity(0, sizeof(cpu), &cpu);
+}
+
+static int open_lab_of_one_cpu(void **state)
+{
+	open_lab(state);
+	return stay_on_one_cpu();
+}
+
+/* Where a number is used again at once, too. */
 static int open_small_lab(void **state)
 {
 	*state = lab_open(LAB_EXT4, 16, tier_under_test);
-	return 0;
+	return stay_on_one_cpu();
 }
 
 static int close_lab(void **state)
 {
 	lab_close(*state);
 	remove_cgroups();
-	return 0;
+	return sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
 }
 
-#define TEST(f)	      cmocka_unit_test_setup_teardown(f, open_lab, close_lab)
-#define SMALL_TEST(f) cmocka_unit_test_setup_teardown(f, open_small_lab, close_lab)
+#define TEST(f)		cmocka_unit_test_setup_teardown(f, open_lab, close_lab)
+#define ONE_CPU_TEST(f) cmocka_unit_test_setup_teardown(f, open_lab_of_one_cpu, close_lab)
+#define SMALL_TEST(f)	cmocka_unit_test_setup_teardown(f, open_small_lab, close_lab)
 
 int main(void)
 {
@@ -641,8 +626,8 @@ int main(void)
 		TEST(a_single_file_can_be_a_volume),
 		TEST(a_tmpfs_is_told_apart),
 		TEST(a_file_follows_where_it_is_moved),
-		TEST(a_directory_follows_where_it_is_moved),
-		TEST(a_directory_follows_the_one_above_it),
+		ONE_CPU_TEST(a_directory_follows_where_it_is_moved),
+		ONE_CPU_TEST(a_directory_follows_the_one_above_it),
 		TEST(an_unknown_container_is_sighted_and_adopted),
 		TEST(a_reused_number_of_a_super_block_misleads_nobody),
 		TEST(a_reused_number_of_a_root_misleads_nobody),
@@ -654,6 +639,8 @@ int main(void)
 	};
 	int failed = 0;
 
+	if (sched_getaffinity(0, sizeof(all_cpus), &all_cpus))
+		return 1;
 	snprintf(cgroup_name, sizeof(cgroup_name), "driftwatch-test-%d", (int)getpid());
 	snprintf(nested_name, sizeof(nested_name), "%s/nested", cgroup_name);
 	for (tier_under_test = PROBE_TIER_VFS_FEXIT; tier_under_test < PROBE_TIER_MAX;

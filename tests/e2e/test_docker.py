@@ -86,7 +86,7 @@ def a_write_as_the_very_first_act_is_listed_counted_and_attributed(env):
 
 @suite.test
 def short_containers_in_a_row_are_each_exact(env):
-    count = 200 if FULL else 70
+    count = 200 if FULL else 45
 
     def live(_):
         c = env.docker.create(CREAT_WRITE)
