@@ -18,13 +18,19 @@
 #include "emit.bpf.h"
 
 #if defined(__TARGET_ARCH_x86)
-#define NR_io_submit	 209
-#define NR_splice	 275
-#define SYSCALL_NR(regs) ((long)(regs)->orig_ax)
+#define NR_write	    1
+#define NR_pwrite64	    18
+#define NR_io_submit	    209
+#define NR_splice	    275
+#define SYSCALL_NR(regs)    ((long)(regs)->orig_ax)
+#define SYSCALL_COUNT(regs) ((__u64)(regs)->dx) /* of write and pwrite64 */
 #else
-#define NR_io_submit	 2
-#define NR_splice	 76
-#define SYSCALL_NR(regs) ((long)(regs)->syscallno)
+#define NR_write	    64
+#define NR_pwrite64	    68
+#define NR_io_submit	    2
+#define NR_splice	    76
+#define SYSCALL_NR(regs)    ((long)(regs)->syscallno)
+#define SYSCALL_COUNT(regs) ((__u64)(regs)->regs[2])
 #endif
 
 struct chunk {
@@ -76,6 +82,23 @@ static __always_inline bool chunk_is_ambiguous(struct task_struct *task)
 static __always_inline bool chunk_is_call(__s64 pos, __u32 len)
 {
 	return (!pos || pos & (PAGE_SIZE - 1)) && ((pos + len) & (PAGE_SIZE - 1));
+}
+
+/* Whether the running system call asked for those bytes, which @task wrote, and no others. */
+static __always_inline bool chunk_is_whole_call(struct task_struct *task, __u64 bytes)
+{
+#ifndef DW_OLD_KERNEL
+	struct pt_regs *regs;
+	long nr;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return false;
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	nr = SYSCALL_NR(regs);
+	return (nr == NR_write || nr == NR_pwrite64) && SYSCALL_COUNT(regs) == bytes;
+#else
+	return false;
+#endif
 }
 
 /* What follows may begin anywhere: no slot may remember the task as between two calls. */

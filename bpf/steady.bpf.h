@@ -53,11 +53,12 @@ static __always_inline bool steady_chunk(struct inode *inode, __s64 pos, __u32 l
 	task = current_task();
 	if (slot->verdict != DW_VERDICT_COUNTED)
 		return steady_is_nobodys(slot, task);
-	if (!slot_knows_task(slot, task, control) || !copied || copied != len ||
-	    !chunk_is_call(pos, copied))
+	if (!slot_knows_task(slot, task, control) || !copied || copied != len)
 		return false;
 	syscw = TASK_LOAD(task, ioac.syscw);
 	if (slot->syscw == syscw)
+		return false;
+	if (!chunk_is_call(pos, copied) && !chunk_is_whole_call(task, copied))
 		return false;
 	slot->syscw = syscw;
 	steady_add(slot, copied);
