@@ -442,6 +442,59 @@ static void expect_bytes_of(const struct lab *lab, const char *path, uint64_t by
 	assert_int_equal(c.bytes, bytes);
 }
 
+/* As slot.bpf.h has it. */
+static unsigned slot_of(uint64_t ino)
+{
+	return ino * 0x9E3779B97F4A7C15ull >> 56;
+}
+
+/* Two files of one slot: more than there are slots have to have such. */
+static void make_two_of_one_slot(const struct lab *lab, char *one, char *other, size_t size)
+{
+	int i, of_slot[256];
+	unsigned slot;
+
+	memset(of_slot, -1, sizeof(of_slot));
+	for (i = 0; i <= 256; i++) {
+		snprintf(other, size, "file%d", i);
+		assert_int_equal(mknod(lab_path(lab, other), S_IFREG | 0644, 0), 0);
+		slot = slot_of(lab_ino(lab_path(lab, other)));
+		if (of_slot[slot] >= 0)
+			break;
+		of_slot[slot] = i;
+	}
+	snprintf(one, size, "file%d", of_slot[slot]);
+}
+
+/* The slot is the other's, and so the cell says whose the one is: until that changes. */
+static void a_file_without_a_slot_is_judged_anew_when_its_layer_has_another_owner(void **state)
+{
+	const struct lab *lab = *state;
+	struct dw_inode upper = {.ino = lab_ino(lab->upper), .dev = lab_dev(lab->upper)};
+	char one[16], other[16];
+	struct dw_counters c;
+	cpu_set_t before;
+	int i;
+
+	make_two_of_one_slot(lab, one, other, sizeof(one));
+	lab_mark(*state);
+	stay_on_one_cpu(&before);
+	for (i = 0; i < 2; i++) {
+		write_to(lab_path(lab, one), 7);
+		write_to(lab_path(lab, other), 11);
+	}
+	lab_expect(lab, 4, 36);
+	assert_int_equal(probe_set_root(lab->probe, &upper, generation_of(lab->upper),
+					LAB_CONTAINER + 1, DW_ROOT_UPPER),
+			 0);
+	write_to(lab_path(lab, one), 13);
+	lab_expect(lab, 4, 36);
+	assert_int_equal(probe_read_counters(lab->probe, LAB_CONTAINER + 1, &c), 0);
+	assert_int_equal(c.write_calls[DW_TARGET_LAYER], 1);
+	assert_int_equal(c.write_bytes[DW_TARGET_LAYER], 13);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
 /* A file of the layer is removed, and another one gets its number before a verdict is over. */
 static void a_reused_number_of_a_file_misleads_nobody(void **state)
 {
@@ -633,6 +686,7 @@ int main(void)
 		TEST(a_reused_number_of_a_root_misleads_nobody),
 		SMALL_TEST(a_reused_number_of_a_file_misleads_nobody),
 		SMALL_TEST(the_same_file_of_a_copied_file_system_is_another_one),
+		TEST(a_file_without_a_slot_is_judged_anew_when_its_layer_has_another_owner),
 		TEST(a_full_table_of_files_keeps_the_totals),
 		TEST(a_full_ring_is_counted),
 		TEST(totals_of_all_are_those_of_each),
