@@ -473,12 +473,10 @@ static void a_file_without_a_slot_is_judged_anew_when_its_layer_has_another_owne
 	struct dw_inode upper = {.ino = lab_ino(lab->upper), .dev = lab_dev(lab->upper)};
 	char one[16], other[16];
 	struct dw_counters c;
-	cpu_set_t before;
 	int i;
 
 	make_two_of_one_slot(lab, one, other, sizeof(one));
 	lab_mark(*state);
-	stay_on_one_cpu(&before);
 	for (i = 0; i < 2; i++) {
 		write_to(lab_path(lab, one), 7);
 		write_to(lab_path(lab, other), 11);
@@ -492,7 +490,31 @@ static void a_file_without_a_slot_is_judged_anew_when_its_layer_has_another_owne
 	assert_int_equal(probe_read_counters(lab->probe, LAB_CONTAINER + 1, &c), 0);
 	assert_int_equal(c.write_calls[DW_TARGET_LAYER], 1);
 	assert_int_equal(c.write_bytes[DW_TARGET_LAYER], 13);
-	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
+/* What was found of the directory, for one of its files, is not said of the next one. */
+static void a_directory_is_judged_anew_when_it_becomes_a_layer(void **state)
+{
+	const struct lab *lab = *state;
+	char dir[96], path[112];
+	struct dw_counters c;
+
+	if (tier_under_test != PROBE_TIER_FS)
+		return; /* they judge by the overlay */
+	snprintf(dir, sizeof(dir), "%s/next", lab->dir);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	snprintf(path, sizeof(path), "%s/early", dir);
+	write_to(path, 7);
+	assert_int_equal(
+		probe_set_root(lab->probe,
+			       &(struct dw_inode){.ino = lab_ino(dir), .dev = lab_dev(dir)},
+			       generation_of(dir), LAB_CONTAINER + 1, DW_ROOT_UPPER),
+		0);
+	snprintf(path, sizeof(path), "%s/late", dir);
+	write_to(path, 13);
+	assert_int_equal(probe_read_counters(lab->probe, LAB_CONTAINER + 1, &c), 0);
+	assert_int_equal(c.write_calls[DW_TARGET_LAYER], 1);
+	assert_int_equal(c.write_bytes[DW_TARGET_LAYER], 13);
 }
 
 /* A file of the layer is removed, and another one gets its number before a verdict is over. */
@@ -686,7 +708,8 @@ int main(void)
 		TEST(a_reused_number_of_a_root_misleads_nobody),
 		SMALL_TEST(a_reused_number_of_a_file_misleads_nobody),
 		SMALL_TEST(the_same_file_of_a_copied_file_system_is_another_one),
-		TEST(a_file_without_a_slot_is_judged_anew_when_its_layer_has_another_owner),
+		ONE_CPU_TEST(a_file_without_a_slot_is_judged_anew_when_its_layer_has_another_owner),
+		TEST(a_directory_is_judged_anew_when_it_becomes_a_layer),
 		TEST(a_full_table_of_files_keeps_the_totals),
 		TEST(a_full_ring_is_counted),
 		TEST(totals_of_all_are_those_of_each),
