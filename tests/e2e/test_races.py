@@ -6,7 +6,7 @@
 Directories that change places during a re-read, capabilities of files that are already
 in the layer, names and inodes that become something else, one directory of 20,000 names
 under constant change, paths that docker diff cannot read, containers that live no longer
-than their first writes. By default a minute; DRIFTWATCH_TEST_FULL=1 takes half an hour
+than their first writes. By default a minute; DRIFTWATCH_TEST_FULL=1 takes 20 of them
 and repeats the races on xfs.
 """
 
