@@ -31,6 +31,8 @@ struct bench {
 	struct lab *lab;
 	struct engine *engine;
 	struct ledger_container *c;
+	unsigned max_containers;
+	char *state_dir; /* NULL: nothing is left to a next agent */
 };
 
 /* --- runs that the kernel skipped, as it tells of them --- */
@@ -53,33 +55,54 @@ int bpf_obj_get_info_by_fd(int fd, void *info, __u32 *len)
 	return 0;
 }
 
-static int open_bench(void **state, enum lab_fs fs, unsigned max_containers)
+static char pin_dir[64];
+
+static void open_engine(struct bench *b)
 {
 	struct engine_options options = {
 		.no_discovery = true,
+		.state_dir = b->state_dir,
 		.probe = {.tier = PROBE_TIER_FS,
 			  .dirty_ring_bytes = 4096,
-			  .max_containers = max_containers},
+			  .max_containers = b->max_containers,
+			  .pin_dir = b->state_dir ? pin_dir : NULL},
 	};
+
+	assert_int_equal(engine_open(&options, NULL, &b->engine), 0);
+}
+
+static int open_bench(void **state, enum lab_fs fs, unsigned max_containers)
+{
 	struct bench *b = calloc(1, sizeof(*b));
 
 	skipping_fd = -1;
+	b->max_containers = max_containers;
 	b->lab = lab_open(fs, 16, PROBE_TIER_FS);
 	b->lab->probe = probe_close(b->lab->probe, false);
-	assert_int_equal(engine_open(&options, NULL, &b->engine), 0);
 	*state = b;
 	return 0;
 }
 
 static int setup(void **state)
 {
-	return open_bench(state, LAB_ROOT_FS, 0);
+	open_bench(state, LAB_ROOT_FS, 0);
+	open_engine(*state);
+	return 0;
 }
 
-/* On a small file system of its own, where numbers are used again at once. */
+/* Pinned; on a small file system of its own, where numbers are used again at once. */
 static int setup_for_one(void **state)
 {
-	return open_bench(state, LAB_EXT4, 1);
+	struct bench *b;
+
+	if (access("/sys/fs/bpf", W_OK))
+		skip();
+	open_bench(state, LAB_EXT4, 1);
+	b = *state;
+	snprintf(pin_dir, sizeof(pin_dir), "/sys/fs/bpf/dw-test-engine-%d", (int)getpid());
+	assert_true(asprintf(&b->state_dir, "%s/state", b->lab->dir) > 0);
+	open_engine(b);
+	return 0;
 }
 
 static int teardown(void **state)
@@ -87,6 +110,9 @@ static int teardown(void **state)
 	struct bench *b = *state;
 
 	engine_close(b->engine, false);
+	if (b->state_dir)
+		probe_unpin(pin_dir);
+	free(b->state_dir);
 	lab_close(b->lab);
 	free(b);
 	return 0;
@@ -101,23 +127,33 @@ static char *beside(const struct lab *lab, const char *name)
 	return path;
 }
 
-static void add(struct bench *b, const char *id)
+/* @overlay_dev 0: it is not mounted. */
+static struct ledger_container *add_layer(const struct bench *b, const char *id, const char *upper,
+					  uint32_t overlay_dev)
 {
 	struct container *meta = container_new(id, "driftwatch");
+	struct ledger_container *c;
 
-	meta->overlay.upper = beside(b->lab, "upper");
-	meta->overlay.work = beside(b->lab, "work/work");
+	meta->overlay.upper = beside(b->lab, upper);
+	meta->overlay.work = overlay_dev ? beside(b->lab, "work/work") : NULL;
 	meta->overlay.lowers = calloc(1, sizeof(char *));
 	meta->overlay.lowers[0] = beside(b->lab, "lower");
 	meta->overlay.lowers_len = 1;
-	meta->overlay.dev = b->lab->overlay_dev;
-	assert_int_equal(engine_add_own(b->engine, meta, &b->c), 0);
+	meta->overlay.dev = overlay_dev;
+	assert_int_equal(engine_add_own(b->engine, meta, &c), 0);
 	container_free(meta);
+	return c;
+}
+
+static void add(struct bench *b, const char *id)
+{
+	b->c = add_layer(b, id, "upper", b->lab->overlay_dev);
 }
 
 static void begin(struct bench *b)
 {
 	add(b, "lab");
+	assert_true(b->c->counts_pending); /* what was counted before goes with the first scan */
 	assert_int_equal(engine_start(b->engine), 0);
 }
 
@@ -130,6 +166,7 @@ static void begin_and_read(struct bench *b)
 {
 	begin(b);
 	assert_true(engine_settle(b->engine, 10000));
+	assert_false(b->c->counts_pending);
 	assert_false(track_of(b)->is_scanned);
 	engine_look_after(b->engine, track_of(b)); /* what the reading itself may have lost */
 	engine_look_after(b->engine, track_of(b));
@@ -305,8 +342,12 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 {
 	struct bench *b = *state;
 	struct tree_counts before, after;
-	char name[32];
+	struct ledger_container *quiet;
+	char name[32], *other = beside(b->lab, "quiet");
 
+	assert_int_equal(mkdir(other, 0755), 0);
+	free(other);
+	quiet = add_layer(b, "quiet", "quiet", 0);
 	make_wide(b, 0);
 	begin_and_read(b);
 	tree_counts(b->c->tree, &before);
@@ -324,6 +365,7 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 
 	engine_refresh_counters(b->engine, NULL);
 	assert_int_equal(b->c->incomplete, 1u << LOSS_DIRTY_FULL);
+	assert_int_equal(quiet->incomplete, 0);
 	engine_look_after(b->engine, track_of(b));
 	assert_true(b->c->lost[LOSS_DIRTY_FULL] > 0);
 	engine_look_after(b->engine, track_of(b));
@@ -384,9 +426,9 @@ static void a_rename_whose_mark_was_refused_is_not_the_next_ones(void **state)
 
 /* --- numbers that are used again --- */
 
-static void write_to(const struct bench *b, const char *name, size_t len)
+static void append_to(const struct bench *b, const char *name, size_t len)
 {
-	int fd = open(lab_path(b->lab, name), O_CREAT | O_WRONLY, 0644);
+	int fd = open(lab_path(b->lab, name), O_CREAT | O_WRONLY | O_APPEND, 0644);
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "12345678", len), len);
@@ -415,7 +457,7 @@ static void nothing_is_left_of_who_had_the_slot_before(void **state)
 	uint64_t ino;
 
 	begin_and_read(b);
-	write_to(b, "old", 5);
+	append_to(b, "old", 5);
 	assert_true(engine_settle(b->engine, 2000));
 	expect_counts(b, "/old", 1, 5);
 	ino = lab_ino(lab_upper_path(b->lab, "old"));
@@ -429,9 +471,19 @@ static void nothing_is_left_of_who_had_the_slot_before(void **state)
 	assert_int_not_equal(b->c->slot, 0);
 	assert_true(engine_settle(b->engine, 10000));
 	expect_counts(b, "/new", 0, 0);
-	write_to(b, "new", 3);
+	append_to(b, "new", 3);
 	assert_true(engine_settle(b->engine, 2000));
 	expect_counts(b, "/new", 1, 3);
+
+	/* Nor with the next agent. */
+	engine_close(b->engine, true);
+	append_to(b, "new", 4);
+	open_engine(b);
+	add(b, "next");
+	assert_int_equal(engine_start(b->engine), 0);
+	assert_true(engine_settle(b->engine, 10000));
+	expect_counts(b, "/new", 2, 7);
+	assert_int_equal(b->c->lost[LOSS_GAP], 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

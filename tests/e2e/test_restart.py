@@ -139,9 +139,10 @@ def a_writer_in_the_gap_is_named(env):
                 "writer")
     check(writer["pid"] > 0, "no pid")
     writer = env.agent.file(c.id, "/img/open/who")["first_writer"]
-    check_equal((writer["comm"], writer["executable"], writer["uid"], str(writer["vpid"])),
-                ("sh", "/bin/busybox", 1234, read(f"{upper_of(c)}/img/open/who").strip()),
-                "writer by exec")
+    check_equal((writer["comm"], writer["executable"], writer["uid"], writer["pid"],
+                 str(writer["vpid"])),
+                ("sh", "/bin/busybox", 1234, c.exec_pid,
+                 read(f"{upper_of(c)}/img/open/who").strip()), "writer by exec")
 
 
 @suite.test

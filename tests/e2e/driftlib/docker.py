@@ -134,6 +134,7 @@ class Docker:
 class Container:
     def __init__(self, docker, identifier, control):
         self.docker, self.id, self.control = docker, identifier, control
+        self.exec_pid = None
 
     def _post(self, action, **options):
         return self.docker.request("POST", f"/containers/{self.id}/{action}", **options)
@@ -183,11 +184,13 @@ class Container:
         return sorted((f"{KINDS[c['Kind']]} {c['Path']}" for c in changes), key=path_of)
 
     def exec(self, *command, user=""):
-        """Run a command in it and wait. Returns its exit status."""
+        """Run a command in it and wait. Returns its exit status; .exec_pid is the host's number."""
         made = self._post("exec", body={"Cmd": list(command), "User": user,
                                         "AttachStdout": True, "AttachStderr": True})
         self.docker.request("POST", f"/exec/{made['Id']}/start", {"Detach": False}, raw=True)
-        return self.docker.request("GET", f"/exec/{made['Id']}/json")["ExitCode"]
+        done = self.docker.request("GET", f"/exec/{made['Id']}/json")
+        self.exec_pid = done["Pid"]
+        return done["ExitCode"]
 
     def put_archive(self, path, tar):
         """docker cp into the container."""
