@@ -88,7 +88,7 @@ def several_writers_in_three_containers_compared_while_paused(env):
     check(not wrong, f"{len(wrong)} of {rounds} comparisons differ; the first: {wrong[:1]}")
     for c in containers:
         c.pause()  # what it writes while asked may rightly be marked as not there yet
-    equal_within(lambda: completeness(env, containers), [1] * len(containers), WITHIN,
+    equal_within(lambda: completeness(env, containers), lambda: [1] * len(containers), WITHIN,
                  "complete", env.agent.kept_waiting)
     for c in containers:
         c.unpause()
