@@ -17,13 +17,27 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+/* Of a file without a slot; see steady_chunk() for one that has its own. */
+static __always_inline bool chunk_is_steady(struct task_struct *task, const struct hold *h,
+					    const struct chunk *chunk)
+{
+	return h->cell && chunk->copied == chunk->len && chunk_is_call(chunk->pos, chunk->copied) &&
+	       hold_knows_task(h, task) && h->noted->syscw != chunk->syscw;
+}
+
 static __always_inline void chunk_count(struct task_struct *task, struct hold *h,
 					const struct chunk *chunk)
 {
-	struct dw_task *state = task_state(task, true);
-	__u64 bytes;
+	struct dw_task *state;
+	__u64 bytes, writer;
 	bool begins;
 
+	if (chunk_is_steady(task, h, chunk)) {
+		h->noted->syscw = chunk->syscw;
+		hold_add_known(h, 1, chunk->copied);
+		return;
+	}
+	state = task_state(task, true);
 	if (!state) { /* no memory, or in use below us: the call may be counted twice */
 		count_lost_run();
 		hold_add(h, 1, chunk->copied, 1);
@@ -36,9 +50,10 @@ static __always_inline void chunk_count(struct task_struct *task, struct hold *h
 		bytes = call_continue(state, chunk);
 		count_floor(task, state, h->container);
 	}
-	hold_add(h, begins, bytes, writer_of(task, state));
+	writer = writer_of(task, state);
+	hold_add(h, begins, bytes, writer);
 	if (!state->is_short)
-		hold_note_task(h, task);
+		hold_note_task(h, task, writer);
 }
 
 static __always_inline int on_chunk(struct inode *inode, __s64 pos, __u32 len, __u32 copied,
