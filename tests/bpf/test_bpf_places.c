@@ -422,7 +422,7 @@ static void a_reused_number_of_a_root_misleads_nobody(void **state)
 struct counted {
 	uint64_t ino;
 	uint32_t gen;
-	uint64_t bytes;
+	uint64_t bytes, last_writer;
 };
 
 static void sum_counted(const struct probe_file_key *key, const struct probe_file_counts *stats,
@@ -430,8 +430,10 @@ static void sum_counted(const struct probe_file_key *key, const struct probe_fil
 {
 	struct counted *c = arg;
 
-	if (key->ino == c->ino && key->gen == c->gen)
-		c->bytes += stats->bytes;
+	if (key->ino != c->ino || key->gen != c->gen)
+		return;
+	c->bytes += stats->bytes;
+	c->last_writer = stats->last_writer;
 }
 
 static void expect_bytes_of(const struct lab *lab, const char *path, uint64_t bytes)
@@ -515,6 +517,44 @@ static void a_directory_is_judged_anew_when_it_becomes_a_layer(void **state)
 	assert_int_equal(probe_read_counters(lab->probe, LAB_CONTAINER + 1, &c), 0);
 	assert_int_equal(c.write_calls[DW_TARGET_LAYER], 1);
 	assert_int_equal(c.write_bytes[DW_TARGET_LAYER], 13);
+}
+
+static uint32_t last_writer_of(const struct lab *lab, const char *path)
+{
+	struct counted c = {.ino = lab_ino(path), .gen = generation_of(path)};
+	struct dw_writer writer;
+
+	assert_int_equal(probe_foreach_file(lab->probe, sum_counted, &c), 0);
+	assert_int_equal(probe_read_writer(lab->probe, c.last_writer, &writer), 0);
+	return writer.tgid;
+}
+
+/* Who writes to one is remembered by CPU: another who writes on that CPU is another. */
+static void a_file_without_a_slot_has_its_own_writer(void **state)
+{
+	const struct lab *lab = *state;
+	char one[16], other[16];
+	int i, status;
+	pid_t child;
+
+	make_two_of_one_slot(lab, one, other, sizeof(one));
+	lab_mark(*state);
+	for (i = 0; i < 4; i++) {
+		write_to(lab_path(lab, other), 7);
+		write_to(lab_path(lab, one), 7);
+	}
+	assert_int_equal(last_writer_of(lab, lab_upper_path(lab, one)), getpid());
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		write_to(lab_path(lab, one), 11); /* once: a second time makes the slot its own */
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(last_writer_of(lab, lab_upper_path(lab, one)), child);
+	assert_int_equal(last_writer_of(lab, lab_upper_path(lab, other)), getpid());
+	lab_expect(lab, 9, 67);
 }
 
 /* A file of the layer is removed, and another one gets its number before a verdict is over. */
@@ -709,6 +749,7 @@ int main(void)
 		SMALL_TEST(a_reused_number_of_a_file_misleads_nobody),
 		SMALL_TEST(the_same_file_of_a_copied_file_system_is_another_one),
 		ONE_CPU_TEST(a_file_without_a_slot_is_judged_anew_when_its_layer_has_another_owner),
+		ONE_CPU_TEST(a_file_without_a_slot_has_its_own_writer),
 		TEST(a_directory_is_judged_anew_when_it_becomes_a_layer),
 		TEST(a_full_table_of_files_keeps_the_totals),
 		TEST(a_full_ring_is_counted),
