@@ -92,7 +92,9 @@ class Agent:
         if died:
             print(f"the agent had died with {self.daemon.process.returncode}:\n"
                   + self.daemon.tail(30))
-        process.run([PROGRAM, "agent", "--unpin", "--state-dir", self.state_dir])
+        pins = self.options.index("--pin-dir") if "--pin-dir" in self.options else None
+        where = ["--state-dir", self.state_dir] if pins is None else self.options[pins:pins + 2]
+        process.run([PROGRAM, "agent", "--unpin", *where])
 
     def get(self, path, headers=None, tcp=True):
         """(status, headers, body) of one request."""
