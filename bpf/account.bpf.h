@@ -157,16 +157,15 @@ static __always_inline void hold_add(struct hold *h, __u64 calls, __u64 bytes, _
 }
 
 /*
- * Remember that @task, which is @writer, wrote and is between two calls: until
+ * Remember that @task wrote to the slot's file and is between two calls: until
  * tasks_forget() the next one needs no look at what is known of the task.
  */
-static __always_inline void hold_note_task(struct hold *h, struct task_struct *task, __u64 writer)
+static __always_inline void hold_note_task(struct hold *h, struct task_struct *task)
 {
-	struct dw_slot *slot = h->noted;
+	struct dw_slot *slot = h->slot;
 
-	if (!slot || writer == 1)
+	if (h->cell || slot->last_writer == 1)
 		return;
-	slot->last_writer = writer;
 	slot->task = (__u64)task;
 	slot->task_start = TASK_LOAD(task, start_boottime);
 	slot->syscw = TASK_LOAD(task, ioac.syscw);
@@ -182,16 +181,13 @@ static __always_inline bool slot_knows_task(const struct dw_slot *slot, struct t
 
 static __always_inline bool hold_knows_task(const struct hold *h, struct task_struct *task)
 {
-	return h->noted && slot_knows_task(h->noted, task, h->control);
+	return !h->cell && slot_knows_task(h->slot, task, h->control);
 }
 
-/* A further call of the task that is known. */
+/* A further call of the task that is known to the slot. */
 static __always_inline void hold_add_known(struct hold *h, __u64 calls, __u64 bytes)
 {
-	if (h->cell)
-		cell_add(h->cell, calls, bytes, h->noted->last_writer);
-	else
-		slot_add(h->slot, calls, bytes);
+	slot_add(h->slot, calls, bytes);
 	hold_add_totals(h, calls, bytes);
 }
 

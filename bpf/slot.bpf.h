@@ -31,9 +31,8 @@
 /* Where a write is counted: got with hold_file(), let go with hold_done(). */
 struct hold {
 	struct dw_slot *slot;
-	struct dw_slot *lock;  /* whose .busy is ours; NULL for the main program */
-	struct dw_cell *cell;  /* straight in there, the slot being another file's */
-	struct dw_slot *noted; /* where it stands who wrote last; NULL: nowhere */
+	struct dw_slot *lock; /* whose .busy is ours; NULL for the main program */
+	struct dw_cell *cell; /* straight in there, the slot being another file's */
 	struct dw_control *control;
 	__u32 index; /* of .slot */
 	__u32 verdict;
@@ -328,7 +327,6 @@ static __always_inline bool hold_file(const struct file_id *file, struct task_st
 		if (h->is_spare || slot_is_kept(h->slot, file))
 			h->cell = file_cell(file, h->control);
 		if (h->cell) {
-			h->noted = is_main ? slot_at(slot_base() + DW_SLOT_WRITER) : NULL;
 			h->verdict = DW_VERDICT_COUNTED;
 			h->container = DW_CELL_CONTAINER(h->cell->owner);
 			h->target = DW_CELL_TARGET(h->cell->owner);
@@ -336,7 +334,6 @@ static __always_inline bool hold_file(const struct file_id *file, struct task_st
 		}
 		hold_claim(h, file, how);
 	}
-	h->noted = h->slot;
 	h->verdict = h->slot->verdict;
 	h->container = h->slot->container;
 	h->target = h->slot->target;

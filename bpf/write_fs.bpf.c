@@ -17,27 +17,13 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Of a file without a slot; see steady_chunk() for one that has its own. */
-static __always_inline bool chunk_is_steady(struct task_struct *task, const struct hold *h,
-					    const struct chunk *chunk)
-{
-	return h->cell && chunk->copied == chunk->len && chunk_is_call(chunk->pos, chunk->copied) &&
-	       hold_knows_task(h, task) && h->noted->syscw != chunk->syscw;
-}
-
 static __always_inline void chunk_count(struct task_struct *task, struct hold *h,
 					const struct chunk *chunk)
 {
-	struct dw_task *state;
-	__u64 bytes, writer;
+	struct dw_task *state = task_state(task, true);
+	__u64 bytes;
 	bool begins;
 
-	if (chunk_is_steady(task, h, chunk)) {
-		h->noted->syscw = chunk->syscw;
-		hold_add_known(h, 1, chunk->copied);
-		return;
-	}
-	state = task_state(task, true);
 	if (!state) { /* no memory, or in use below us: the call may be counted twice */
 		count_lost_run();
 		hold_add(h, 1, chunk->copied, 1);
@@ -50,10 +36,9 @@ static __always_inline void chunk_count(struct task_struct *task, struct hold *h
 		bytes = call_continue(state, chunk);
 		count_floor(task, state, h->container);
 	}
-	writer = writer_of(task, state);
-	hold_add(h, begins, bytes, writer);
+	hold_add(h, begins, bytes, writer_of(task, state));
 	if (!state->is_short)
-		hold_note_task(h, task, writer);
+		hold_note_task(h, task);
 }
 
 static __always_inline int on_chunk(struct inode *inode, __s64 pos, __u32 len, __u32 copied,

@@ -14,7 +14,6 @@ static __always_inline void count_write_to(const struct file_id *file, __u64 cal
 {
 	struct task_struct *task = current_task();
 	struct hold h = {};
-	__u64 writer;
 
 	if (!S_ISREG(file->mode))
 		return;
@@ -28,9 +27,8 @@ static __always_inline void count_write_to(const struct file_id *file, __u64 cal
 		if (hold_knows_task(&h, task)) {
 			hold_add_known(&h, calls, bytes);
 		} else {
-			writer = writer_of(task, task_state(task, true));
-			hold_add(&h, calls, bytes, writer);
-			hold_note_task(&h, task, writer);
+			hold_add(&h, calls, bytes, writer_of(task, task_state(task, true)));
+			hold_note_task(&h, task);
 		}
 		if (h.verdict == DW_VERDICT_PROVISIONAL && h.target == DW_TARGET_LAYER)
 			count_provisional(address_of((void *)file->inode), calls, bytes);

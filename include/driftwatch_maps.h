@@ -22,8 +22,7 @@
 #define DW_SLOTS_OTHER	 (2 * DW_SLOTS_CACHED)
 #define DW_SLOTS_SPARES	 (3 * DW_SLOTS_CACHED)
 #define DW_SLOT_LOCK	 (DW_SLOTS_SPARES + DW_SLOTS_SPARE)
-#define DW_SLOT_WRITER	 (DW_SLOT_LOCK + 1) /* who wrote last, of files without a slot */
-#define DW_SLOTS_PER_CPU (DW_SLOT_WRITER + 1)
+#define DW_SLOTS_PER_CPU (DW_SLOT_LOCK + 1)
 
 #define DW_FILTER_SHIFT 44 /* of dw_inode_hash(): the bitmap before map "watched" */
 #define DW_FILTER_BITS	(1u << (64 - DW_FILTER_SHIFT))
