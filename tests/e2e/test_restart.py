@@ -8,6 +8,7 @@ Pinned programs go on counting in the gap; the list is healed by what they marke
 
 import os
 import random
+import signal
 import time
 
 from driftlib import process
@@ -163,19 +164,36 @@ def a_stop_and_start_keeps_the_list_exact(env):
     env.same(c)
 
 
+FILL_RING = "i=0; while [ $i -lt 200 ]; do : > /img/ed/f$i; i=$((i+1)); done"
+
+
+def once(agent, container):
+    """What must not be told twice: losses of the ring, runs of new executables; the bytes."""
+    m = agent.metrics()
+    return (m.of(container.id, "driftwatch_container_events_lost_total", reason="ring_full"),
+            m.of(container.id, "driftwatch_container_new_executable_runs_total"),
+            layer_totals(agent, container)[1])
+
+
 @suite.test
 def keep_pins_counts_through_an_upgrade_and_unpin_cleans_up(env):
     pins = PINS + "-kept"
-    agent = Agent(env.suite, "--pin-dir", pins, "--keep-pins", name="keeper")
+    agent = Agent(env.suite, "--pin-dir", pins, "--keep-pins", "--ring-bytes", "4096",
+                  name="keeper")
     c = env.docker.run()
-    eventually(lambda: agent.client("diff", c.id).returncode == 0, 5, "known")
+    equal_within(lambda: agent.diff(c.id), c.diff, 10, "diff")
+    os.kill(agent.daemon.pid, signal.SIGSTOP)
+    c.control.ask(f"sh cp /bin/busybox /img/true && /img/true && /img/true && {FILL_RING}")
+    os.kill(agent.daemon.pid, signal.SIGCONT)
+    eventually(lambda: agent.files(c.id)["complete"] and once(agent, c)[0], 15, "lost, and healed")
+    before = once(agent, c)
+    check_equal(before[1], 2, "runs of a new executable")
     check_equal(agent.stop(), 0, "exit")
     check(os.path.isdir(pins), "the pins went")
     c.control.ask("op creat_write")
     agent.start()
-    m = agent.metrics()
-    check_equal(m.of(c.id, "driftwatch_container_written_bytes_total", target="layer"), 100,
-                "bytes written while no agent ran")
+    check_equal(layer_totals(agent, c)[1] - before[2], 100, "bytes written while no agent ran")
+    check_equal(once(agent, c)[:2], before[:2], "what was lost, and runs")
     check_equal(gaps(agent, c), 0, "gaps declared")
     agent.stop()
     done = process.run([PROGRAM, "agent", "--unpin", "--pin-dir", pins])
@@ -221,6 +239,13 @@ def without_pins_the_gap_is_healed_by_a_scan(env):
     equal_within(lambda: agent.diff(c.id), c.diff, 2, "diff")
     eventually(lambda: agent.files(c.id)["complete"], 3, "complete after its scan")
     check_equal(gaps(agent, c), 1, "gaps declared")
+    done = c.control.load("write", "/img/counted", 40)
+    equal_within(lambda: layer_totals(agent, c), lambda: done, 3, "totals")
+    check_equal(agent.stop(), 0, "exit")
+    agent.start()
+    check_equal(gaps(agent, c), 2, "gaps declared")
+    check_equal(layer_totals(agent, c), (0, 0), "totals, from now on")
+    check_equal(agent.file(c.id, "/img/counted")["write_calls"], 0, "its file's, too")
     check_equal(agent.stop(), 0, "exit")
 
 
