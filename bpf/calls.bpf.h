@@ -56,21 +56,23 @@ static __always_inline bool chunk_begins_call(const struct dw_task *state,
 	return chunk->pos != state->pos_end || (chunk->pos & (PAGE_SIZE - 1));
 }
 
+/* With what @task entered its system call; NULL where the kernel does not tell. */
+static __always_inline struct pt_regs *syscall_regs(struct task_struct *task)
+{
+#ifndef DW_OLD_KERNEL
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return (struct pt_regs *)bpf_task_pt_regs(task);
+#endif
+	return NULL;
+}
+
 /* A chunk that follows another in a system call that can be several writes in a row. */
 static __always_inline bool chunk_is_ambiguous(struct task_struct *task)
 {
-#ifndef DW_OLD_KERNEL
-	struct pt_regs *regs;
-	long nr;
+	struct pt_regs *regs = syscall_regs(task);
+	long nr = regs ? SYSCALL_NR(regs) : -1;
 
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
-		return false;
-	regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	nr = SYSCALL_NR(regs);
 	return nr == NR_splice || nr == NR_io_submit;
-#else
-	return false;
-#endif
 }
 
 /*
@@ -87,18 +89,10 @@ static __always_inline bool chunk_is_call(__s64 pos, __u32 len)
 /* Whether the running system call asked for those bytes, which @task wrote, and no others. */
 static __always_inline bool chunk_is_whole_call(struct task_struct *task, __u64 bytes)
 {
-#ifndef DW_OLD_KERNEL
-	struct pt_regs *regs;
-	long nr;
+	struct pt_regs *regs = syscall_regs(task);
+	long nr = regs ? SYSCALL_NR(regs) : -1;
 
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
-		return false;
-	regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	nr = SYSCALL_NR(regs);
 	return (nr == NR_write || nr == NR_pwrite64) && SYSCALL_COUNT(regs) == bytes;
-#else
-	return false;
-#endif
 }
 
 /* What follows may begin anywhere: no slot may remember the task as between two calls. */
