@@ -468,13 +468,30 @@ static void make_two_of_one_slot(const struct lab *lab, char *one, char *other, 
 	snprintf(one, size, "file%d", of_slot[slot]);
 }
 
+/* From now on @dir is the upper directory of another container. */
+static void give_to_next(const struct lab *lab, const char *dir)
+{
+	struct dw_inode upper = {.ino = lab_ino(dir), .dev = lab_dev(dir)};
+
+	assert_int_equal(probe_set_root(lab->probe, &upper, generation_of(dir), LAB_CONTAINER + 1,
+					DW_ROOT_UPPER),
+			 0);
+}
+
+static void expect_of_next(const struct lab *lab, uint64_t calls, uint64_t bytes)
+{
+	struct dw_counters c;
+
+	assert_int_equal(probe_read_counters(lab->probe, LAB_CONTAINER + 1, &c), 0);
+	assert_int_equal(c.write_calls[DW_TARGET_LAYER], calls);
+	assert_int_equal(c.write_bytes[DW_TARGET_LAYER], bytes);
+}
+
 /* The slot is the other's, and so the cell says whose the one is: until that changes. */
 static void a_file_without_a_slot_is_judged_anew_when_its_layer_has_another_owner(void **state)
 {
 	const struct lab *lab = *state;
-	struct dw_inode upper = {.ino = lab_ino(lab->upper), .dev = lab_dev(lab->upper)};
 	char one[16], other[16];
-	struct dw_counters c;
 	int i;
 
 	make_two_of_one_slot(lab, one, other, sizeof(one));
@@ -484,14 +501,10 @@ static void a_file_without_a_slot_is_judged_anew_when_its_layer_has_another_owne
 		write_to(lab_path(lab, other), 11);
 	}
 	lab_expect(lab, 4, 36);
-	assert_int_equal(probe_set_root(lab->probe, &upper, generation_of(lab->upper),
-					LAB_CONTAINER + 1, DW_ROOT_UPPER),
-			 0);
+	give_to_next(lab, lab->upper);
 	write_to(lab_path(lab, one), 13);
 	lab_expect(lab, 4, 36);
-	assert_int_equal(probe_read_counters(lab->probe, LAB_CONTAINER + 1, &c), 0);
-	assert_int_equal(c.write_calls[DW_TARGET_LAYER], 1);
-	assert_int_equal(c.write_bytes[DW_TARGET_LAYER], 13);
+	expect_of_next(lab, 1, 13);
 }
 
 /* What was found of the directory, for one of its files, is not said of the next one. */
@@ -499,7 +512,6 @@ static void a_directory_is_judged_anew_when_it_becomes_a_layer(void **state)
 {
 	const struct lab *lab = *state;
 	char dir[96], path[112];
-	struct dw_counters c;
 
 	if (tier_under_test != PROBE_TIER_FS)
 		return; /* they judge by the overlay */
@@ -507,16 +519,10 @@ static void a_directory_is_judged_anew_when_it_becomes_a_layer(void **state)
 	assert_int_equal(mkdir(dir, 0755), 0);
 	snprintf(path, sizeof(path), "%s/early", dir);
 	write_to(path, 7);
-	assert_int_equal(
-		probe_set_root(lab->probe,
-			       &(struct dw_inode){.ino = lab_ino(dir), .dev = lab_dev(dir)},
-			       generation_of(dir), LAB_CONTAINER + 1, DW_ROOT_UPPER),
-		0);
+	give_to_next(lab, dir);
 	snprintf(path, sizeof(path), "%s/late", dir);
 	write_to(path, 13);
-	assert_int_equal(probe_read_counters(lab->probe, LAB_CONTAINER + 1, &c), 0);
-	assert_int_equal(c.write_calls[DW_TARGET_LAYER], 1);
-	assert_int_equal(c.write_bytes[DW_TARGET_LAYER], 13);
+	expect_of_next(lab, 1, 13);
 }
 
 static uint32_t last_writer_of(const struct lab *lab, const char *path)
@@ -750,7 +756,7 @@ int main(void)
 		SMALL_TEST(the_same_file_of_a_copied_file_system_is_another_one),
 		ONE_CPU_TEST(a_file_without_a_slot_is_judged_anew_when_its_layer_has_another_owner),
 		ONE_CPU_TEST(a_file_without_a_slot_has_its_own_writer),
-		TEST(a_directory_is_judged_anew_when_it_becomes_a_layer),
+		ONE_CPU_TEST(a_directory_is_judged_anew_when_it_becomes_a_layer),
 		TEST(a_full_table_of_files_keeps_the_totals),
 		TEST(a_full_ring_is_counted),
 		TEST(totals_of_all_are_those_of_each),
