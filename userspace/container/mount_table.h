@@ -13,9 +13,11 @@
 #include <uthash.h>
 
 #include "container/container.h"
+#include "container/host_mounts.h"
 
 #define MOUNT_TABLE_MAX	 16384
 #define MOUNT_POINTS_MAX 16 /* remembered per super block */
+#define CHANGES_MAX	 64 /* in one look; of more, all super blocks are looked through */
 
 struct entry;
 
@@ -37,8 +39,10 @@ struct super {
 
 struct mount_table {
 	struct super *supers;
-	uint64_t refused; /* super blocks beyond MOUNT_TABLE_MAX */
-	uint64_t bad;	  /* lines and option strings that did not parse */
+	uint64_t refused;	       /* super blocks beyond MOUNT_TABLE_MAX */
+	uint64_t bad;		       /* lines and option strings that did not parse */
+	uint32_t changed[CHANGES_MAX]; /* devices, until mount_table_settle() */
+	unsigned changed_len;	       /* counts on */
 };
 
 struct mount_table_events {
@@ -51,8 +55,23 @@ struct mount_table_events {
 
 void mount_table_done(struct mount_table *t);
 
-/* Compare with the text of the host's mountinfo, which is cut up. 0 or -ENOMEM. */
-int mount_table_update(struct mount_table *t, char *text, const struct mount_table_events *events);
+/*
+ * Compare with the text of the host's mountinfo, which is cut up, and append all its mounts
+ * to @host, unless that is NULL. 0 or -ENOMEM.
+ */
+int mount_table_update(struct mount_table *t, char *text, const struct mount_table_events *events,
+		       struct host_mounts *host);
+
+/*
+ * Change by change: first which are not mounted any more, then what is mounted now (other
+ * lines than an overlay's are left alone; 0 or -ENOMEM). mount_table_settle() tells of it.
+ */
+void mount_table_lose(struct mount_table *t, uint32_t dev);
+int mount_table_take(struct mount_table *t, const struct mountinfo_line *line,
+		     const struct mount_table_events *events);
+void mount_table_settle(struct mount_table *t, const struct mount_table_events *events);
+
+bool mount_table_is_at(const struct super *s, const char *path);
 
 /* The super block mounted with device @dev; NULL when unknown. */
 struct super *mount_table_find(const struct mount_table *t, uint32_t dev);

@@ -27,12 +27,8 @@ static void on_process(pid_t pid, uint32_t root_dev, void *arg)
 	/* Overlays have no device behind them: major number 0. */
 	if (root_dev >> 20 || (s && s->entry && s->entry->task_alive))
 		return;
-	if (!s && r->host_is_read) {
-		for (size_t i = 0; i < r->host.len; i++) {
-			if (r->host.all[i].dev == root_dev)
-				return;
-		}
-	}
+	if (!s && host_mounts_has(&r->host, root_dev))
+		return;
 	task_sighted(r, pid, root_dev, 0);
 }
 
@@ -50,7 +46,7 @@ int registry_open(const struct registry_options *options, registry_fn fn, void *
 	events.arg = r;
 	r->fs.root_fd = -1;
 	r->ends_fd = epoll_create1(EPOLL_CLOEXEC);
-	r->next_retry_ns = UINT64_MAX;
+	r->next_retry_ns = r->mounts_due_ns = UINT64_MAX;
 	err = r->ends_fd < 0 ? -errno : hostfs_init(&r->fs, options->host_root);
 	if (!err)
 		err = watch_open(&r->fs, &r->watch);
@@ -62,6 +58,7 @@ int registry_open(const struct registry_options *options, registry_fn fn, void *
 		registry_close(r);
 		return err;
 	}
+	r->ids = mount_ids_open(&r->fs);
 	cgroup_find_root(r);
 	sources_add_defaults(r, options);
 	*ret = r;
@@ -82,6 +79,7 @@ struct registry *registry_close(struct registry *r)
 	sources_done(r);
 	mount_table_done(&r->mounts);
 	host_mounts_done(&r->host);
+	r->ids = mount_ids_close(r->ids);
 	cgroup_forget_all(r);
 	r->processes = processes_free(r->processes);
 	r->watch = watch_close(r->watch);
@@ -132,6 +130,8 @@ static uint64_t next_due(const struct registry *r)
 {
 	uint64_t due = r->next_second_ns < r->next_full_ns ? r->next_second_ns : r->next_full_ns;
 
+	if (r->mounts_due_ns < due)
+		due = r->mounts_due_ns;
 	return r->next_retry_ns < due ? r->next_retry_ns : due;
 }
 

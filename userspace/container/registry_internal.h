@@ -8,6 +8,7 @@
  *	registry_facts.c	what each source said
  *	registry_roots.c	the usual places of these directories
  *	registry_cgroups.c	cgroups of the v2 hierarchy
+ *	registry_host.c		what the host has mounted
  *	registry_mounts.c	overlays that come and go
  *	registry_owners.c	whose they are, by their place
  *	registry_tasks.c	first processes
@@ -24,6 +25,7 @@
 
 #include "container/facts.h"
 #include "container/hostfs.h"
+#include "container/mount_ids.h"
 #include "container/mount_table.h"
 #include "container/overlay_owner.h"
 #include "container/processes.h"
@@ -103,8 +105,11 @@ struct registry {
 	struct entry *entries;
 	struct entry *touched;
 	struct mount_table mounts;
-	struct host_mounts host; /* read when first needed after a change */
-	bool host_is_read;
+	struct mount_ids *ids; /* NULL: mountinfo is all there is */
+	struct host_mounts host;
+	bool are_mounts_read; /* the last reading of mountinfo was whole */
+	uint64_t mounts_read_ns, mounts_took_ns;
+	uint64_t mounts_due_ns; /* to be read again; UINT64_MAX: nothing changed */
 	uint64_t mount_errors;
 	char *mount_error;
 	struct cgroup_seen *cgroups;
@@ -154,9 +159,15 @@ void sources_done(struct registry *r);
 /* --- registry_roots.c --- */
 void sources_add_defaults(struct registry *r, const struct registry_options *options);
 
-/* --- registry_mounts.c --- */
-/* Read mountinfo when it changed (or @force) and follow up. 0 or -errno. */
+/* --- registry_host.c --- */
+/* Follow up what changed among the host's mounts; @force: read them all. 0 or -errno. */
 int mounts_look(struct registry *r, bool force);
+/* The host's own mounts, as of the last change. Never NULL. */
+const struct host_mounts *registry_host_mounts(struct registry *r);
+
+/* --- registry_mounts.c --- */
+/* What becomes of an overlay that comes or goes. */
+struct mount_table_events mounts_events(struct registry *r);
 /* Give a mounted overlay to @e. */
 void mounts_attach(struct registry *r, struct super *s, struct entry *e);
 /* The files of @e name a root file system: take the overlay mounted there. */
@@ -167,8 +178,6 @@ const char *entry_rootfs(const struct entry *e);
 bool mounts_resolve_by_upper(struct registry *r, struct super *s);
 /* Drop what only tasks saw that have ended. */
 void mounts_drop_dead(struct registry *r);
-/* The host's own mounts, as of the last change. Never NULL. */
-const struct host_mounts *registry_host_mounts(struct registry *r);
 /* Try again to find owners of candidates. */
 void mounts_resolve_candidates(struct registry *r);
 

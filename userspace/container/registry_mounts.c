@@ -34,15 +34,6 @@ void mounts_attach(struct registry *r, struct super *s, struct entry *e)
 	entry_touch(r, e);
 }
 
-static bool is_mounted_at(const struct super *s, const char *path)
-{
-	for (size_t i = 0; i < s->mount_points_len; i++) {
-		if (!strcmp(s->mount_points[i], path))
-			return true;
-	}
-	return false;
-}
-
 /* The root file system that runc's or crun's state names. */
 const char *entry_rootfs(const struct entry *e)
 {
@@ -60,7 +51,7 @@ static bool resolve_by_state(struct registry *r, struct super *s)
 
 	HASH_ITER (hh, r->entries, e, next) {
 		rootfs = e->super ? NULL : entry_rootfs(e);
-		if (!rootfs || !is_mounted_at(s, rootfs))
+		if (!rootfs || !mount_table_is_at(s, rootfs))
 			continue;
 		mounts_attach(r, s, e);
 		task_update(r, e);
@@ -177,9 +168,14 @@ void mounts_resolve_candidates(struct registry *r)
 	}
 }
 
+struct mount_table_events mounts_events(struct registry *r)
+{
+	return (struct mount_table_events){on_mounted, on_unmounted, r};
+}
+
 void mounts_drop_dead(struct registry *r)
 {
-	struct mount_table_events events = {on_mounted, on_unmounted, r};
+	struct mount_table_events events = mounts_events(r);
 	struct super *s, *next;
 
 	if (!r->has_dead_mounts)
@@ -189,35 +185,4 @@ void mounts_drop_dead(struct registry *r)
 		if (s->is_private && !s->pid)
 			mount_table_drop(&r->mounts, s, &events);
 	}
-}
-
-int mounts_look(struct registry *r, bool force)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	struct mount_table_events events = {on_mounted, on_unmounted, r};
-	int err;
-
-	if (!watch_mounts_changed(r->watch) && !force)
-		return 0;
-	r->host_is_read = false;
-	err = watch_read_mounts(r->watch, &text);
-	if (!err && text.len)
-		err = mount_table_update(&r->mounts, text.data, &events);
-	if (err) {
-		r->mount_errors++;
-		source_set(&r->mount_error, strerror(-err));
-	}
-	return err;
-}
-
-const struct host_mounts *registry_host_mounts(struct registry *r)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-
-	if (r->host_is_read)
-		return &r->host;
-	host_mounts_done(&r->host);
-	if (!watch_read_mounts(r->watch, &text) && text.len)
-		r->host_is_read = !host_mounts_parse(text.data, &r->host);
-	return &r->host;
 }

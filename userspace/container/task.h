@@ -12,25 +12,10 @@
 #include <sys/types.h>
 
 #include "container/container.h"
+#include "container/host_mounts.h"
 #include "container/hostfs.h"
 
 #define TASK_MOUNTS_MAX 512 /* mounts of one container taken notice of */
-
-/* The host's own mounts, to tell a bind from a tmpfs and to find its source. */
-struct host_mount {
-	uint32_t dev;
-	char *root, *mount_point;
-	bool is_remote; /* a server answers, or not: NFS, FUSE, … */
-};
-struct host_mounts {
-	struct host_mount *all;
-	size_t len;
-};
-/* From the text of the host's mountinfo, which is cut up. 0 or -ENOMEM. */
-int host_mounts_parse(char *text, struct host_mounts *ret);
-/* True when @path lies on a file system whose server might not answer. */
-bool host_mounts_is_remote(const struct host_mounts *mounts, const char *path);
-void host_mounts_done(struct host_mounts *mounts);
 
 /* Start time of a process in clock ticks after boot. 0, -ENOENT, -EBADMSG. */
 int task_start_ticks(const struct hostfs *fs, pid_t pid, uint64_t *ret);

@@ -15,120 +15,6 @@
 #include "container/source.h"
 #include "container/task.h"
 
-#define HOST_MOUNTS_MAX 65536
-
-static bool is_remote(const char *type)
-{
-	static const char *const remote[] = {"fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs"};
-
-	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++) {
-		if (!strncmp(type, remote[i], strlen(remote[i])))
-			return true;
-	}
-	return false;
-}
-
-static int add_host_mount(const struct mountinfo_line *line, void *arg)
-{
-	struct host_mounts *mounts = arg;
-	struct host_mount *m, *grown;
-
-	if (mounts->len >= HOST_MOUNTS_MAX)
-		return 0;
-	if ((mounts->len & (mounts->len - 1)) == 0) {
-		grown = reallocarray(mounts->all, mounts->len ? 2 * mounts->len : 1,
-				     sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		mounts->all = grown;
-	}
-	m = &mounts->all[mounts->len];
-	*m = (struct host_mount){.dev = line->dev, .is_remote = is_remote(line->type)};
-	m->root = strdup(line->root);
-	m->mount_point = strdup(line->mount_point);
-	mounts->len++;
-	return m->root && m->mount_point ? 0 : -ENOMEM;
-}
-
-int host_mounts_parse(char *text, struct host_mounts *ret)
-{
-	int err;
-
-	*ret = (struct host_mounts){0};
-	err = mountinfo_foreach(text, add_host_mount, ret, NULL);
-	if (err)
-		host_mounts_done(ret);
-	return err;
-}
-
-void host_mounts_done(struct host_mounts *mounts)
-{
-	for (size_t i = 0; i < mounts->len; i++) {
-		free(mounts->all[i].root);
-		free(mounts->all[i].mount_point);
-	}
-	free(mounts->all);
-	*mounts = (struct host_mounts){0};
-}
-
-/* @path without the directory @prefix in front; NULL when it does not lie there. */
-static const char *below(const char *path, const char *prefix)
-{
-	size_t len = prefix ? strlen(prefix) : 0;
-
-	if (!len || !path)
-		return NULL;
-	if (!strcmp(prefix, "/"))
-		return path;
-	if (strncmp(path, prefix, len) != 0 || (path[len] && path[len] != '/'))
-		return NULL;
-	return path + len;
-}
-
-bool host_mounts_is_remote(const struct host_mounts *mounts, const char *path)
-{
-	for (size_t i = 0; i < mounts->len; i++) {
-		if (mounts->all[i].is_remote && below(path, mounts->all[i].mount_point))
-			return true;
-	}
-	return false;
-}
-
-static bool is_on_host(const struct host_mounts *host, uint32_t dev)
-{
-	for (size_t i = 0; i < host->len; i++) {
-		if (host->all[i].dev == dev)
-			return true;
-	}
-	return false;
-}
-
-/* Where the host sees @root of the file system @dev; NULL when it does not. */
-static char *host_path_of(const struct host_mounts *host, uint32_t dev, const char *root)
-{
-	const struct host_mount *best = NULL;
-	const char *inside;
-	auto_strbuf struct strbuf path = STRBUF_INIT;
-
-	for (size_t i = 0; i < host->len; i++) {
-		const struct host_mount *m = &host->all[i];
-
-		if (m->dev == dev && below(root, m->root) &&
-		    (!best || strlen(m->root) > strlen(best->root)))
-			best = m;
-	}
-	if (!best)
-		return NULL;
-	inside = strcmp(best->root, "/") != 0 ? below(root, best->root) : root;
-	if (strcmp(best->mount_point, "/") != 0)
-		strbuf_adds(&path, best->mount_point);
-	if (inside && strcmp(inside, "/") != 0)
-		strbuf_adds(&path, inside);
-	if (!path.len)
-		strbuf_addc(&path, '/');
-	return strbuf_take(&path);
-}
-
 static bool is_pseudo(const char *type)
 {
 	static const char *const pseudo[] = {
@@ -181,7 +67,7 @@ static int take_root(const struct mountinfo_line *line, struct reading *r)
 	r->c->overlay.read_only = mountinfo_has_option(line->mount_options, "ro");
 	if (strcmp(line->type, "overlay") != 0) {
 		/* On a plain directory: entered when it is not the root of the file system. */
-		r->entered |= strcmp(line->root, "/") != 0 || !is_on_host(r->host, line->dev);
+		r->entered |= strcmp(line->root, "/") != 0 || !host_mounts_has(r->host, line->dev);
 		return 0;
 	}
 	r->entered = true;
@@ -212,16 +98,16 @@ static int take_mount(const struct mountinfo_line *line, struct reading *r)
 		m->kind = MOUNT_PSEUDO;
 		return 0;
 	}
-	r->has_remote |= is_remote(line->type);
+	r->has_remote |= host_mounts_type_is_remote(line->type);
 	if (!r->has_remote)
 		identify(m, r->root_fd, !strcmp(line->type, "btrfs"));
 	if ((!strcmp(line->type, "tmpfs") || !strcmp(line->type, "ramfs")) &&
-	    !is_on_host(r->host, line->dev)) {
+	    !host_mounts_has(r->host, line->dev)) {
 		m->kind = MOUNT_TMPFS;
 		return 0;
 	}
 	m->kind = MOUNT_VOLUME;
-	m->source = host_path_of(r->host, line->dev, line->root);
+	m->source = host_mounts_path_of(r->host, line->dev, line->root);
 	return 0;
 }
 
