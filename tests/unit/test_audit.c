@@ -314,7 +314,7 @@ static void start_whole(struct tree_world *tw)
 	struct tree_options o = {
 		.upper = tw->w.upper,
 		.stack = world_stack(&tw->w),
-		.watcher = {test_watch, test_unwatch, NULL, tw, 0},
+		.watcher = {.watch = test_watch, .unwatch = test_unwatch, .arg = tw},
 		.limits = {1000, 1 << 20},
 		.on_change = test_on_change,
 		.arg = tw,
@@ -473,7 +473,7 @@ static void a_tree_without_events_is_not_blamed_for_its_age(void **state)
 	struct tree_options o = {
 		.upper = tw->w.upper,
 		.stack = world_stack(&tw->w),
-		.watcher = {test_watch, test_unwatch, NULL, tw, 0},
+		.watcher = {.watch = test_watch, .unwatch = test_unwatch, .arg = tw},
 		.limits = {1000, 1 << 20},
 		.on_change = test_on_change,
 		.arg = tw,

@@ -29,6 +29,7 @@ struct change_seen {
 struct watched {
 	uint64_t ino;
 	long slot;
+	bool is_left; /* its mark was left set: nobody is told of more */
 };
 
 struct tree_world {
@@ -43,6 +44,7 @@ struct tree_world {
 	bool shared[DW_SHARED_MARKS]; /* some inode has this mark */
 	size_t shares_len;
 	void (*on_share)(struct tree_world *tw, uint64_t ino);
+	void (*on_take)(struct tree_world *tw);
 
 	struct change_seen *changes;
 	size_t changes_len, changes_size;
@@ -102,6 +104,23 @@ static inline void test_unwatch(void *arg, uint32_t dev, uint64_t ino, long slot
 	tdelete(&key, &tw->watched, watched_order);
 	free(old);
 	tw->watched_len--;
+}
+
+static inline void clear_left(const void *node, VISIT visit, void *slot)
+{
+	struct watched *w = *(struct watched *const *)node;
+
+	if ((visit == preorder || visit == leaf) && w->slot == *(long *)slot)
+		w->is_left = false;
+}
+
+static inline void test_take(void *arg, long slot)
+{
+	struct tree_world *tw = arg;
+
+	twalk_r(tw->watched, clear_left, &slot);
+	if (tw->on_take)
+		tw->on_take(tw);
 }
 
 static inline uint32_t shared_mark(const struct tree_world *tw, uint64_t ino)
@@ -189,7 +208,12 @@ static inline void tree_start_sharing(struct tree_world *tw, uint64_t max_files,
 	struct tree_options o = {
 		.upper = tw->w.upper,
 		.stack = world_stack(&tw->w),
-		.watcher = {test_watch, test_unwatch, test_watch_shared, tw, TEST_HASH_KEY},
+		.watcher = {.watch = test_watch,
+			    .unwatch = test_unwatch,
+			    .watch_shared = test_watch_shared,
+			    .take = test_take,
+			    .arg = tw,
+			    .hash_key = TEST_HASH_KEY},
 		.limits = {max_files, 1 << 20, total},
 		.on_change = test_on_change,
 		.arg = tw,
@@ -297,7 +321,13 @@ static inline bool differs(const struct stat *a, const struct stat *b)
 
 static inline bool mark_watched(struct tree_world *tw, uint64_t ino)
 {
-	if (is_watched(tw, ino))
+	struct watched key = {.ino = ino}, **w = tfind(&key, &tw->watched, watched_order);
+
+	if (w && (*w)->is_left)
+		return false;
+	if (w && tree_leave_marked(tw->tree, ino, &tw->cause))
+		(*w)->is_left = true;
+	else if (w)
 		tree_mark(tw->tree, ino, &tw->cause, 0);
 	else if (tw->shared[shared_mark(tw, ino)])
 		tree_mark_shared(tw->tree, shared_mark(tw, ino));

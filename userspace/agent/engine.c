@@ -208,6 +208,10 @@ int engine_subscribe(struct engine *e, bool want_raw, event_fn fn, void *arg)
 
 	if (e->subscribers_len == ENGINE_MAX_SUBSCRIBERS)
 		return -ENOMEM;
+	if (!e->subscribers_len) { /* what was left until now is not news to the first */
+		engine_refresh_sizes(e);
+		engine_flush_events(e);
+	}
 	s = &e->subscribers[e->subscribers_len++];
 	*s = (struct subscriber){
 		.number = e->next_subscription++, .want_raw = want_raw, .fn = fn, .arg = arg};

@@ -184,6 +184,7 @@ void engine_audit_plan(struct engine *e)
 
 static void catch_up(struct engine *e)
 {
+	engine_wake(e);
 	for (int i = 0; i < DRAINS; i++) {
 		engine_flush_now(e, true);
 		if (!e->flush_at_ns)

@@ -150,8 +150,7 @@ void engine_housekeeping(struct engine *e, uint64_t now_ns)
 	ledger_foreach(e->ledger, look_after, e);
 	engine_check_probe(e);
 	engine_emit_bursts(e);
-	if (now_ns >= e->shared_due_ns)
-		engine_take_shared(e);
+	engine_take_left_in_turn(e, now_ns);
 	engine_expire(e, now_ns);
 	forget_old(e);
 	sweep_writers(e);

@@ -85,6 +85,7 @@ struct track {
 	struct executed *execs;
 	size_t execs_len;
 	bool was_running;
+	bool is_mounted; /* as told to the tree */
 	bool is_own;
 	bool labels_due; /* entries made by the runtime are to be labelled anew */
 	bool first_scan_done;
@@ -198,7 +199,9 @@ struct engine {
 	bool wants_inventory;	    /* a look at all containers there are */
 	uint64_t next_inventory_ns; /* monotonic: not before */
 	uint64_t next_sweep_ns;	    /* monotonic: of the dirty marks, likewise */
-	uint64_t shared_due_ns;	    /* monotonic: of the shared marks, if nobody asks before */
+	uint64_t shared_due_ns;	    /* monotonic: of the shared marks, for subscribers */
+	uint64_t wake_due_ns;	    /* monotonic: of marks that were left set, likewise */
+	bool is_asked;		    /* somebody waits: no mark is left set */
 	uint64_t drained;	    /* counts of files, moved out of the kernel */
 	uint64_t work_round;	    /* counts engine_work_on_trees() */
 	size_t trees_due;	    /* in the last of these */
@@ -264,7 +267,11 @@ uint64_t engine_writer(struct engine *e, uint64_t kernel_id, uint32_t tgid, uint
 void engine_sweep_dirty(struct engine *e, bool now);
 
 /* engine_sizes.c */
-void engine_take_shared(struct engine *e); /* what shared marks tell becomes work */
+/* Somebody asks: what marks tell that were left where they are becomes work. */
+void engine_take_left(struct engine *e);
+void engine_wake(struct engine *e); /* the same of marks of their own only */
+/* For subscribers, who ask for nothing but are told of changes: when it is due. */
+void engine_take_left_in_turn(struct engine *e, uint64_t now_ns);
 
 /* engine_flush.c */
 void engine_on_tree_change(const struct tree_change *change, void *track);

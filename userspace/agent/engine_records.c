@@ -94,18 +94,51 @@ static int mark_swept(struct ledger_container *c, void *arg)
 	return 0;
 }
 
+struct leaving {
+	const struct mark *mark;
+	size_t left, refused; /* by trees that have the inode */
+};
+
+static int leave_in_tree(struct ledger_container *c, void *arg)
+{
+	struct leaving *l = arg;
+
+	if (!c->tree || tree_dev(c->tree) != l->mark->dev || !tree_find_ino(c->tree, l->mark->ino))
+		return 0;
+	if (tree_leave_marked(c->tree, l->mark->ino, &l->mark->cause))
+		l->left++;
+	else
+		l->refused++;
+	return 0;
+}
+
+/* Nobody waits for the truth about a file that is written to all the time. */
+static bool leave_marked(struct engine *e, const struct dw_dirty_record *r, const struct mark *m)
+{
+	struct track *t = engine_track_of_slot(e, r->container);
+	struct leaving l = {.mark = m};
+
+	if (e->is_asked || r->flags & DW_RECORD_PRE_EFFECT)
+		return false;
+	if (t)
+		leave_in_tree(t->c, &l);
+	if (!l.left && !l.refused)
+		ledger_foreach(e->ledger, leave_in_tree, &l);
+	return l.left && !l.refused;
+}
+
 static void on_dirty(struct engine *e, const struct dw_dirty_record *r)
 {
-	uint64_t kernel_id = probe_take_dirty(e->probe, r->slot);
 	struct mark m = {.dev = r->dev, .ino = r->ino};
 
-	/* The record names who made it dirty; later ones only marked it again. */
-	if (r->writer > 1)
-		kernel_id = r->writer;
 	m.cause.wall_ns = engine_wall_of_boot(e, r->boot_ns);
-	if (r->writer) /* else a kernel thread, writing pages back */
-		m.cause.writer = engine_writer(e, kernel_id, r->tgid, r->uid, r->comm, r->cgroup_id,
-					       r->flags & DW_RECORD_RUNTIME);
+	/* The record names who made it dirty; a kernel thread writes pages back. */
+	if (r->writer)
+		m.cause.writer = engine_writer(e, r->writer > 1 ? r->writer : 0, r->tgid, r->uid,
+					       r->comm, r->cgroup_id, r->flags & DW_RECORD_RUNTIME);
+	if (leave_marked(e, r, &m))
+		return;
+	probe_take_dirty(e->probe, r->slot);
 	m.again_ms = r->flags & DW_RECORD_PRE_EFFECT ? PRE_EFFECT_AGAIN_MS : 0;
 	engine_note_mark(e, r->dev, r->ino, &m.cause);
 	/* An inode number can pass from one container to the next: then ask them all. */

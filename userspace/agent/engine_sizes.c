@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * engine_sizes.c - what was written to files that have no mark of their own.
+ * engine_sizes.c - what was written to files of which no record was made.
  *
- * Added files beyond so many make no record when they are written to: they are in the
- * list whatever is done to them. Their sizes are looked at again when somebody asks, and
- * now and then, for changes of owner and mode.
+ * Added files beyond so many have no marks of their own, and files that are written to all
+ * the time have theirs left set: they are in the list whatever is written to them. They are
+ * looked at again when somebody asks; and now and then, for changes of owner and mode, while
+ * somebody is told of these.
  */
 #include "agent/engine_internal.h"
 
 #include "base/clock.h"
 
-#define AT_ONCE	    1024
-#define EVERY_NS    (10 * NS_PER_SEC)
-#define PER_FILE_NS NS_PER_MSEC /* for each that was looked at, the next time is later */
-#define MOST_NS	    (60 * NS_PER_SEC)
+#define AT_ONCE	     1024
+#define EVERY_NS     (10 * NS_PER_SEC)
+#define PER_FILE_NS  NS_PER_MSEC /* for each that was looked at, the next time is later */
+#define MOST_NS	     (60 * NS_PER_SEC)
+#define WAKE_NS	     NS_PER_SEC
+#define WAKE_MOST_NS (10 * NS_PER_SEC)
 
 struct taken {
 	uint32_t marks[AT_ONCE];
@@ -38,14 +41,14 @@ static int mark_tree(struct ledger_container *c, void *arg)
 }
 
 /* Where many files are written to all the time, looks nobody has asked for are the cost. */
-static uint64_t rest_after(uint64_t found)
+static uint64_t rest_after(uint64_t found, uint64_t every_ns, uint64_t most_ns)
 {
-	uint64_t rest = EVERY_NS + found * PER_FILE_NS;
+	uint64_t rest = every_ns + found * PER_FILE_NS;
 
-	return rest < MOST_NS ? rest : MOST_NS;
+	return rest < most_ns ? rest : most_ns;
 }
 
-void engine_take_shared(struct engine *e)
+static void take_shared(struct engine *e)
 {
 	struct taken taken = {.found = 0};
 	uint32_t from = 0;
@@ -55,5 +58,40 @@ void engine_take_shared(struct engine *e)
 		if (taken.len)
 			ledger_foreach(e->ledger, mark_tree, &taken);
 	} while (taken.len > AT_ONCE - 8);
-	e->shared_due_ns = clock_mono_ns() + rest_after(taken.found);
+	e->shared_due_ns = clock_mono_ns() + rest_after(taken.found, EVERY_NS, MOST_NS);
+}
+
+static int wake_tree(struct ledger_container *c, void *arg)
+{
+	struct track *t = c->engine_data;
+	size_t woken = c->tree ? tree_wake(c->tree) : 0;
+
+	if (woken)
+		t->work_due_ns = clock_mono_ns();
+	*(uint64_t *)arg += woken;
+	return 0;
+}
+
+void engine_wake(struct engine *e)
+{
+	uint64_t woken = 0;
+
+	ledger_foreach(e->ledger, wake_tree, &woken);
+	e->wake_due_ns = clock_mono_ns() + rest_after(woken, WAKE_NS, WAKE_MOST_NS);
+}
+
+void engine_take_left(struct engine *e)
+{
+	take_shared(e);
+	engine_wake(e);
+}
+
+void engine_take_left_in_turn(struct engine *e, uint64_t now_ns)
+{
+	if (!engine_has_subscriber(e))
+		return;
+	if (now_ns >= e->shared_due_ns)
+		take_shared(e);
+	if (now_ns >= e->wake_due_ns)
+		engine_wake(e);
 }

@@ -188,11 +188,11 @@ static bool is_settled(struct engine *e, struct ledger_container *c)
 	return ledger_foreach(e->ledger, find_unsettled, NULL) == 0;
 }
 
-static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
+static bool work_until_settled(struct engine *e, struct ledger_container *c, int timeout_ms)
 {
 	uint64_t deadline = clock_mono_ns() + (uint64_t)timeout_ms * NS_PER_MSEC;
 
-	engine_take_shared(e);
+	engine_take_left(e);
 	for (;;) {
 		struct pollfd p = {.fd = e->epoll_fd, .events = POLLIN};
 		uint64_t now;
@@ -212,6 +212,16 @@ static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
 	}
 }
 
+static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
+{
+	bool settled;
+
+	e->is_asked = true;
+	settled = work_until_settled(e, c, timeout_ms);
+	e->is_asked = false;
+	return settled;
+}
+
 bool engine_settle(struct engine *e, int timeout_ms)
 {
 	return settle(e, NULL, timeout_ms);
@@ -228,6 +238,6 @@ bool engine_settle_container(struct engine *e, struct ledger_container *c, int t
 
 void engine_refresh_sizes(struct engine *e)
 {
-	engine_take_shared(e);
+	engine_take_left(e);
 	engine_work_on_trees(e, ENGINE_WORK_NS);
 }

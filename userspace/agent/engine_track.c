@@ -112,6 +112,14 @@ static void watch_shared(void *arg, uint32_t dev, uint64_t ino)
 		probe_watch_shared(t->engine->probe, dev, ino);
 }
 
+static void take_mark(void *arg, long slot)
+{
+	struct track *t = arg;
+
+	if (t->engine->probe)
+		probe_take_dirty(t->engine->probe, slot);
+}
+
 static const char *fs_name(long magic)
 {
 	switch ((unsigned long)magic) {
@@ -187,6 +195,7 @@ static struct tree_watcher watcher_of(struct track *t)
 
 	if (p) {
 		w.watch_shared = watch_shared;
+		w.take = take_mark;
 		w.hash_key = probe_hash_key(p);
 	}
 	return w;
@@ -238,7 +247,8 @@ void engine_open_tree(struct engine *e, struct track *t)
 		return;
 	}
 	t->c->incomplete &= ~(1u << LOSS_WALK_FAILED);
-	tree_set_mounted(t->c->tree, is_in_use(t->c->meta));
+	t->is_mounted = is_in_use(t->c->meta);
+	tree_set_mounted(t->c->tree, t->is_mounted);
 	t->last_rescan_ns = t->work_due_ns = clock_mono_ns();
 }
 
@@ -263,6 +273,17 @@ static void announce_state(struct engine *e, struct track *t)
 	t->was_running = running;
 }
 
+/* Its end: what it has written is looked at while it is still there. */
+static void set_mounted(struct engine *e, struct track *t)
+{
+	bool is_mounted = is_in_use(t->c->meta);
+
+	if (!is_mounted && t->is_mounted)
+		engine_take_left(e);
+	t->is_mounted = is_mounted;
+	tree_set_mounted(t->c->tree, is_mounted);
+}
+
 /* Bring everything that depends on the description in line with it. */
 static void apply(struct engine *e, struct track *t)
 {
@@ -273,7 +294,7 @@ static void apply(struct engine *e, struct track *t)
 	if (!t->c->tree && meta->overlay.upper && !t->c->removed_wall_ns)
 		engine_open_tree(e, t);
 	else if (t->c->tree)
-		tree_set_mounted(t->c->tree, is_in_use(meta));
+		set_mounted(e, t);
 	announce_state(e, t);
 }
 

@@ -289,6 +289,8 @@ static long watch_again(struct probe *p, struct watch_node *node, dw_container_t
 
 	if (!node->refs && bpf_map_update_elem(p->maps[MAP_WATCHED], &node->key, &watch, BPF_EXIST))
 		return -errno;
+	if (!node->refs) /* an earlier agent may have left it marked */
+		probe_take_dirty(p, watch.slot);
 	node->refs++;
 	return watch.slot;
 }

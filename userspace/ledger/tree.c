@@ -97,6 +97,8 @@ static void drop_queue(struct tree *t)
 		queue_remove(t, t->ready.first);
 	while (t->heap_len)
 		queue_remove(t, t->heap[t->heap_len]);
+	while (t->resting.first)
+		queue_remove(t, t->resting.first);
 }
 
 struct tree *tree_free(struct tree *t)

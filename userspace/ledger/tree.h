@@ -42,6 +42,8 @@ struct tree_watcher {
 	 * May be NULL: then their sizes are as of the last scan.
 	 */
 	void (*watch_shared)(void *arg, uint32_t dev, uint64_t ino);
+	/* Clear the mark of @slot: see tree_leave_marked(). May be NULL. */
+	void (*take)(void *arg, long slot);
 	void *arg;
 	uint64_t hash_key; /* with .watch_shared: of dw_inode_hash() */
 };
@@ -150,6 +152,15 @@ uint64_t tree_root_ino(const struct tree *t);
  * come before their effect).
  */
 void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, unsigned again_ms);
+
+/*
+ * The same, of a mark that the caller has not taken: true when it is not to be, because
+ * the file is written to all the time, and is looked at when tree_wake() says so.
+ */
+bool tree_leave_marked(struct tree *t, uint64_t ino, const struct tree_cause *cause);
+
+/* Somebody asks: queues what tree_leave_marked() was true of. Returns how many. */
+size_t tree_wake(struct tree *t);
 
 /*
  * Some of the inodes whose dw_inode_hash() >> DW_SHARED_SHIFT is @mark were dirtied: queues

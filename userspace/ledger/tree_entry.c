@@ -182,6 +182,7 @@ static int build(struct tree *t, struct tree_reader *r, struct tree_node *n, str
 	if (err)
 		return err;
 
+	rest_disturb(t, n);
 	n->seen = r->number;
 	r->seen++;
 	/* A whiteout in the place of a file is that name's end, not a new file. */

@@ -9,6 +9,7 @@
  *	tree_fd.c	directories opened step by step from the root, inode checked
  *	tree_queue.c	what is to be done, now or later
  *	tree_work.c	doing it, in slices
+ *	tree_rest.c	not doing it, until somebody asks
  *	tree_read.c	reading a directory
  *	tree_entry.c	a name that was not there before
  *	tree_opaque.c	what a directory hides
@@ -183,11 +184,19 @@ void queue_add(struct tree *t, struct tree_node *n, unsigned flags, const struct
 void queue_again(struct tree_node *n, uint64_t at_ns); /* stat it once more then */
 /* Take out what is due; its flags count as open until queue_done(). False: nothing is. */
 bool queue_pop(struct tree *t, uint64_t now_ns, struct tree_work *ret);
+/* Have @n wait for tree_wake(). False: it is queued for sooner, or too many do. */
+bool rest_add(struct tree *t, struct tree_node *n, const struct tree_cause *cause);
 void queue_done(struct tree *t, unsigned flags);
 void queue_remove(struct tree *t, struct tree_work *w); /* unfinished; freed */
 uint64_t queue_next_due(const struct tree *t);		/* 0: nothing is delayed */
 void list_push(struct tree_list *l, struct tree_work *w, bool front);
 void list_remove(struct tree_list *l, struct tree_work *w);
+
+/* --- tree_rest.c */
+/* Work with WORK_HELD is about to be done, or is dropped. */
+void rest_end(struct tree *t, struct tree_node *n);
+void rest_disturb(struct tree *t, struct tree_node *n);
+bool tree_is_being_written(const struct tree_node *n);
 
 /* --- tree_depth.c */
 void compare_add(struct tree *t, struct tree_node *n);

@@ -99,6 +99,8 @@ static void dequeue(struct tree *t, struct tree_work *w)
 {
 	if (w->heap_at)
 		heap_remove(t, w);
+	else if (w->flags & WORK_RESTING)
+		list_remove(&t->resting, w);
 	else
 		list_remove(w->flags & WORK_LIMBO ? &t->limbo : &t->ready, w);
 }
@@ -129,10 +131,14 @@ void queue_done(struct tree *t, unsigned flags)
 
 void queue_remove(struct tree *t, struct tree_work *w)
 {
+	struct tree_node *held = w->flags & WORK_HELD ? w->node : NULL;
+
 	dequeue(t, w);
 	queue_done(t, w->flags);
 	w->node->work = NULL;
 	free(w);
+	if (held)
+		rest_end(t, held);
 }
 
 static void merge_cause(struct tree_cause *into, const struct tree_cause *cause)
@@ -141,6 +147,34 @@ static void merge_cause(struct tree_cause *into, const struct tree_cause *cause)
 		into->writer = cause->writer;
 	if (cause->wall_ns > into->wall_ns)
 		into->wall_ns = cause->wall_ns;
+}
+
+bool rest_add(struct tree *t, struct tree_node *n, const struct tree_cause *cause)
+{
+	struct tree_work *w = n->work;
+
+	if (w && !(w->flags & WORK_RESTING))
+		return false;
+	if (!w && t->resting.len < TREE_RESTING_MAX) {
+		w = calloc(1, sizeof(*w));
+		if (!w)
+			return false;
+		*w = (struct tree_work){.node = n, .flags = WORK_STAT | WORK_RESTING | WORK_HELD};
+		n->work = w;
+		list_push(&t->resting, w, false);
+	}
+	if (w)
+		merge_cause(&w->cause, cause);
+	return w;
+}
+
+static void rouse(struct tree *t, struct tree_work *w, uint64_t now_ns, uint64_t due_ns)
+{
+	dequeue(t, w);
+	w->flags &= ~(uint32_t)WORK_RESTING;
+	w->queued_ns = now_ns;
+	w->due_ns = due_ns;
+	enqueue(t, w, false);
 }
 
 void queue_add(struct tree *t, struct tree_node *n, unsigned flags, const struct tree_cause *cause,
@@ -153,6 +187,8 @@ void queue_add(struct tree *t, struct tree_node *n, unsigned flags, const struct
 		due_ns = 0;
 	if (w && (w->flags & WORK_LIMBO))
 		return;
+	if (w && (w->flags & WORK_RESTING))
+		rouse(t, w, now_ns, due_ns);
 	if (w && w->heap_at && w->due_ns > due_ns) {
 		dequeue(t, w);
 		w->due_ns = due_ns;

@@ -10,9 +10,10 @@
 #include "base/clock.h"
 #include "ledger/tree.h"
 
-#define TREE_FDS	      12   /* directories kept open while there is work */
-#define TREE_OPTIONAL_WATCHES 8192 /* added non-directories with marks of their own */
-#define TREE_GROWTH_LOOKS     2048 /* a second, that find nothing but that files were written to */
+#define TREE_FDS	      12    /* directories kept open while there is work */
+#define TREE_OPTIONAL_WATCHES 8192  /* added non-directories with marks of their own */
+#define TREE_GROWTH_LOOKS     2048  /* a second, that find nothing but that files were written to */
+#define TREE_RESTING_MAX      16384 /* files not looked at until somebody asks */
 #define TREE_QUIET_NS	      (500 * NS_PER_MSEC) /* of an unmounted layer, before names vanish */
 #define TREE_BACKOFF_FACTOR   10		  /* a read of t is followed by 10 t without one */
 #define TREE_BACKOFF_MAX_NS   (500 * NS_PER_MSEC)
@@ -53,7 +54,8 @@ enum tree_node_flags {
 	NODE_COMPARING = 1u << 10, /* queued for comparison */
 	NODE_COUNTED = 1u << 11,   /* in the totals, as it is */
 	NODE_BYTES = 1u << 12,	   /* of its inode's names the one whose size is in the totals */
-	NODE_GREW = 1u << 13,	   /* found to have been written to, and nothing else */
+	NODE_GREW_ONCE = 1u << 13, /* found to have been written to, and nothing else, */
+	NODE_GREW = 3u << 13,	   /* so many times in a row */
 };
 
 /* Names of an inode that has several. */
@@ -116,12 +118,14 @@ enum tree_work_flags {
 	WORK_LIMBO = 1u << 4,
 	WORK_UNCOUNTED = 1u << 5, /* limbo: nothing of it is in the totals any more */
 	WORK_FAILED = 1u << 6,	  /* could not be looked at the last time */
+	WORK_RESTING = 1u << 7,	  /* waits for tree_wake(), in .resting */
+	WORK_HELD = 1u << 8,	  /* its mark is to be taken before it is looked at */
 };
 
 /* A node that is queued, ready or delayed, or waits in limbo. */
 struct tree_work {
 	struct tree_node *node;
-	struct tree_work *next, *prev; /* ready or limbo */
+	struct tree_work *next, *prev; /* ready, limbo or resting */
 	uint64_t queued_ns, due_ns;    /* CLOCK_MONOTONIC */
 	uint64_t again_ns;	       /* stat once more then; 0: no */
 	struct tree_cause cause;
@@ -212,7 +216,7 @@ struct tree {
 	uint32_t growth_looks;
 	uint64_t stale;
 
-	struct tree_list ready, limbo;
+	struct tree_list ready, limbo, resting;
 	struct tree_work **heap; /* delayed, by due_ns; [0] unused */
 	size_t heap_len, heap_size;
 	uint64_t initial_left, rescan_left; /* queued work of a scan */

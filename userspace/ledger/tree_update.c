@@ -69,10 +69,17 @@ static void pass_on(struct tree *t, const struct tree_node *n, const struct tree
 	}
 }
 
-static bool is_being_written(const struct tree_node *n)
+/* Where looks that find no more than growth become many, fewer files are told of. */
+static void limit_growth_looks(struct tree *t, struct tree_node *n)
 {
-	return clock_wall_ns() <
-	       (uint64_t)n->st.mtime_sec * NS_PER_SEC + n->st.mtime_ns + NS_PER_SEC;
+	uint64_t now_ns = clock_mono_ns();
+
+	if (now_ns - t->growth_ns > NS_PER_SEC) {
+		t->growth_ns = now_ns;
+		t->growth_looks = 0;
+	}
+	if (++t->growth_looks > TREE_GROWTH_LOOKS)
+		index_give_up(t, n);
 }
 
 /*
@@ -82,28 +89,26 @@ static bool is_being_written(const struct tree_node *n)
  */
 static void note_growth(struct tree *t, struct tree_node *n, unsigned found)
 {
-	uint64_t now_ns;
+	uint16_t grew = n->flags & NODE_GREW;
 
-	if (node_is_dir(n) || n->verdict != TREE_ADDED || !tree_change_is_growth(found))
+	if (node_is_dir(n))
 		return;
+	if (!tree_change_is_growth(found)) {
+		n->flags &= (uint16_t)~NODE_GREW;
+		return;
+	}
 	if (n->slot < 0) {
-		if (!is_being_written(n)) {
+		if (n->verdict == TREE_ADDED && !tree_is_being_written(n)) {
 			n->flags &= (uint16_t)~NODE_GREW;
 			index_take_back(t, n);
 		}
 		return;
 	}
-	if (!(n->flags & NODE_GREW)) { /* as each new file is once: no sign that it goes on */
-		n->flags |= NODE_GREW;
-		return;
-	}
-	now_ns = clock_mono_ns();
-	if (now_ns - t->growth_ns > NS_PER_SEC) {
-		t->growth_ns = now_ns;
-		t->growth_looks = 0;
-	}
-	if (++t->growth_looks > TREE_GROWTH_LOOKS)
-		index_give_up(t, n);
+	if (grew != NODE_GREW)
+		n->flags += NODE_GREW_ONCE;
+	/* As each new file is once: no sign that it goes on. */
+	if (grew && n->verdict == TREE_ADDED)
+		limit_growth_looks(t, n);
 }
 
 int tree_update(struct tree *t, struct tree_node *n, int dirfd, const struct tree_stat *st,

@@ -31,6 +31,8 @@ static void do_work(struct tree *t, struct tree_work *w)
 {
 	struct tree_node *n = w->node;
 
+	if (w->flags & WORK_HELD)
+		rest_end(t, n);
 	if (!node_is_live(n)) {
 		queue_done(t, w->flags);
 		return;
