@@ -76,15 +76,14 @@ static __always_inline void dirty_record(const struct dw_inode *key, const struc
 		count(&control->dirty_overflow, 1);
 }
 
-static __always_inline int mark_watched(__u64 hash_key, __u32 dev, __u64 ino, __u32 flags)
+/* Not inlined: a record on its stack is not what inodes that nobody watches pay for. */
+static __noinline int mark_watched(__u32 dev, __u64 ino, __u32 flags)
 {
 	struct dw_inode key = {.ino = ino, .dev = dev};
 	struct task_struct *task;
 	struct dw_watch *watch;
 	__u64 *mark, writer;
 
-	if (!may_be_watched(dw_inode_hash(hash_key, dev, ino)))
-		return 0;
 	watch = bpf_map_lookup_elem(&watched, &key);
 	if (!watch)
 		return 0;
@@ -104,9 +103,10 @@ static __always_inline int on_inode(struct inode *inode, __u32 flags)
 	struct dw_control *control = control_get();
 	__u32 dev = inode->i_sb->s_dev;
 
-	if (!control || !is_known_dev(control, dev))
+	if (!control || !is_known_dev(control, dev) ||
+	    !may_be_watched(dw_inode_hash(control->set, dev, inode->i_ino)))
 		return 0;
-	return mark_watched(control->set, dev, inode->i_ino, flags);
+	return mark_watched(dev, inode->i_ino, flags);
 }
 
 SEC("tp_btf/writeback_mark_inode_dirty")

@@ -26,9 +26,10 @@
 struct file_id {
 	__u64 inode; /* address of the one the task has open, or the hook was given */
 	__u64 ino;   /* of the file in the upper layer, where .inode is an overlay's */
+	__u64 sb;    /* address of .inode's super block */
 	__u32 gen;
-	__u32 sb_dev; /* of .inode */
-	__u32 magic;  /* of .inode's super block; 0: unknown, no overlay's */
+	__u32 sb_dev; /* of .sb */
+	__u32 magic;  /* of .sb; 0: unknown, no overlay's */
 	__u16 mode;
 };
 
@@ -38,6 +39,7 @@ static __always_inline void file_id_load(struct inode *inode, struct file_id *re
 	ret->inode = (__u64)inode;
 	ret->ino = inode->i_ino;
 	ret->gen = inode->i_generation;
+	ret->sb = (__u64)inode->i_sb;
 	ret->sb_dev = inode->i_sb->s_dev;
 	ret->magic = 0; /* does not matter, and costs a cache line */
 	ret->mode = inode->i_mode;
@@ -74,6 +76,7 @@ static __always_inline void file_id_read(struct inode *inode, struct file_id *re
 	struct inode *real;
 
 	ret->inode = (__u64)inode;
+	ret->sb = (__u64)sb;
 	ret->sb_dev = BPF_CORE_READ(sb, s_dev);
 	ret->magic = BPF_CORE_READ(sb, s_magic);
 	ret->mode = BPF_CORE_READ(inode, i_mode);

@@ -180,6 +180,7 @@ static __always_inline __u32 slot_identify(struct dw_slot *slot)
 	inode = real_inode(inode, file.magic);
 	slot->ino = file.ino;
 	slot->gen = file.gen;
+	slot->sb = file.sb;
 	slot->sb_dev = file.sb_dev;
 	slot->dev = file.sb_dev;
 	if (file.magic == OVERLAYFS_SUPER_MAGIC)
@@ -258,10 +259,10 @@ __weak __noinline int slot_judge_dir(__u32 index)
 }
 
 /* Whether @slot is that file's, and what it says of it still holds. */
-static __always_inline bool slot_holds(const struct dw_slot *slot, __u64 ino, __u32 gen,
-				       __u32 sb_dev, const struct dw_control *control)
+static __always_inline bool slot_holds(const struct dw_slot *slot, __u64 ino, __u32 gen, __u64 sb,
+				       const struct dw_control *control)
 {
-	return slot->ino == ino && slot->gen == gen && slot->sb_dev == sb_dev &&
+	return slot->ino == ino && slot->gen == gen && slot->sb == sb &&
 	       slot->epoch == control->epoch && slot->lasting &&
 	       bpf_jiffies64() - slot->claimed_jiffies < control->verdict_ticks;
 }
@@ -270,7 +271,7 @@ static __always_inline bool slot_holds(const struct dw_slot *slot, __u64 ino, __
 static __always_inline bool slot_knows(const struct dw_slot *slot, const struct file_id *file,
 				       struct task_struct *task, const struct dw_control *control)
 {
-	return slot_holds(slot, file->ino, file->gen, file->sb_dev, control) &&
+	return slot_holds(slot, file->ino, file->gen, file->sb, control) &&
 	       (slot->lasting == DW_LASTS_FOR_ALL || slot->cgroup == task_cgroup(task));
 }
 
@@ -284,7 +285,7 @@ static __always_inline bool slot_is_kept(struct dw_slot *slot, const struct file
 
 	if (!slot->ino || slot->challenger == challenger)
 		return false;
-	if (slot->ino == file->ino && slot->sb_dev == file->sb_dev)
+	if (slot->ino == file->ino && slot->sb == file->sb)
 		return false; /* itself, to be judged again, or what had its number before */
 	slot->challenger = challenger;
 	return true;
@@ -302,6 +303,7 @@ static __always_inline void hold_claim(struct hold *h, const struct file_id *fil
 	if (!file->magic) {
 		slot->ino = file->ino;
 		slot->gen = file->gen;
+		slot->sb = file->sb;
 		slot->sb_dev = file->sb_dev;
 		slot->dev = file->sb_dev;
 		how |= JUDGE_KNOWN;

@@ -76,11 +76,11 @@ static __noinline int BPF_PROG(on_main_chunk, struct inode *inode, __s64 pos, un
 	return on_chunk(inode, pos, len, copied, true);
 }
 
+/* Arguments: as on_main_chunk(). */
 SEC("tp_btf/ext4_da_write_end")
-int BPF_PROG(on_ext4_da_write_end, struct inode *inode, __s64 pos, unsigned int len,
-	     unsigned int copied)
+int on_ext4_da_write_end(unsigned long long *ctx)
 {
-	return steady_chunk(inode, pos, len, copied) ? 0 : on_main_chunk(ctx);
+	return steady_chunk(ctx) ? 0 : on_main_chunk(ctx);
 }
 
 SEC("tp_btf/ext4_write_end")

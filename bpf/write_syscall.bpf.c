@@ -201,6 +201,7 @@ static __always_inline void file_id_cast(struct inode *inode, struct file_id *re
 	void *upper;
 
 	ret->inode = (__u64)inode;
+	ret->sb = (__u64)sb;
 	ret->sb_dev = sb->s_dev;
 	ret->magic = sb->s_magic;
 	ret->mode = inode->i_mode;

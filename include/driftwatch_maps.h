@@ -60,17 +60,16 @@ struct dw_slot {
 		__u64 busy; /* of the spare ones and the lock; taken with an exchange */
 	};
 	__u64 ino; /* 0: the slot is empty */
+	__u64 sb;  /* address of the super block of the file the task has open */
 	__u32 gen;
-	__u32 sb_dev; /* of the file the task has open: an overlay's, when .dev is the layer's */
 	__u32 epoch;
-	__u16 verdict; /* enum dw_verdict */
-	__u16 lasting; /* enum dw_lasting */
+	__u16 verdict;	/* enum dw_verdict */
+	__u16 lasting;	/* enum dw_lasting */
+	__u32 task_seq; /* of control, when .task was noted */
 	__u64 claimed_jiffies;
 	__u64 cgroup; /* address of the writer's */
 	dw_container_t container;
 	__u32 target;
-	__u32 task_seq;	  /* of control, when .task was noted */
-	__u32 challenger; /* who else wants the slot, and what it had counted then */
 
 	__u64 bytes;
 	__u64 calls;
@@ -87,7 +86,9 @@ struct dw_slot {
 	__u64 root; /* address of the dentry the path starts at, 0 for the super block's */
 	__u32 dev;
 	__u32 overlay_dev;
-	__u64 pad[3];
+	__u32 sb_dev;	  /* of .sb: an overlay's, when .dev is the layer's */
+	__u32 challenger; /* who else wants the slot, and what it had counted then */
+	__u64 pad[2];
 };
 _Static_assert(sizeof(struct dw_slot) == 192, "three cache lines");
 
