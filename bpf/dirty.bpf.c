@@ -25,29 +25,20 @@ char LICENSE[] SEC("license") = "GPL";
 #define EXT4_HT_XATTR 10
 
 /*
- * Whether or not it is set already: had it been looked at before, user space could take it
- * between the look and the change's being visible.
+ * And marks it, if it has no slot to be marked in: whether or not it is marked already, or
+ * user space could take that between the look and the change's being visible.
  */
-static __always_inline void mark_shared(__u64 hash)
-{
-	__u32 mark = hash >> DW_SHARED_SHIFT, word = mark / 8;
-	__u8 *marks = bpf_map_lookup_elem(&shared, &word);
-
-	if (marks)
-		store_byte_after(&marks[mark & 7], 1);
-}
-
-/* And marks it, if it has no slot to be marked in. */
 static __always_inline bool may_be_watched(__u64 hash)
 {
-	__u32 bit = hash >> DW_FILTER_SHIFT, word = bit / 64;
-	struct dw_filter *bits = bpf_map_lookup_elem(&filter, &word);
+	__u32 bit = hash >> DW_FILTER_SHIFT, line = bit / DW_FILTER_LINE;
+	struct dw_filter *known = bpf_map_lookup_elem(&filter, &line);
+	__u32 word = bit / 64 % (DW_FILTER_LINE / 64);
 
-	if (!bits)
+	if (!known)
 		return false;
-	if (bits->shared >> (bit & 63) & 1)
-		mark_shared(hash);
-	return bits->watched >> (bit & 63) & 1;
+	if (known->shared[word] >> (bit & 63) & 1)
+		store_byte_after(&known->mark[(hash >> DW_SHARED_SHIFT) % DW_FILTER_MARKS], 1);
+	return known->watched[word] >> (bit & 63) & 1;
 }
 
 static __always_inline void dirty_record(const struct dw_inode *key, const struct dw_watch *watch,

@@ -77,10 +77,13 @@ struct {
 	__type(value, struct dw_watch);
 } watched __weak SEC(".maps");
 
-/* One bit per hash of a watched inode: what foreign inodes pay is this load. */
+/*
+ * One bit per hash of a watched inode: what foreign inodes pay is this load. Marks of those
+ * that have no slot make no record: user space looks when somebody asks.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, DW_FILTER_BITS / 64);
+	__uint(max_entries, DW_FILTER_BITS / DW_FILTER_LINE);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct dw_filter);
@@ -94,18 +97,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } dirty __weak SEC(".maps");
-
-/*
- * By hash: a byte is 1 since some inode was dirtied that has no slot of its own. It makes
- * no record: user space looks when somebody asks.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, DW_SHARED_MARKS / 8);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, __u64);
-} shared __weak SEC(".maps");
 
 /* --- counts: filled by account.bpf.h, read by probe_counts.c --- */
 
@@ -145,7 +136,7 @@ struct {
 	__uint(max_entries, 122880 / DW_BUCKET_CELLS);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, struct dw_tags);
+	__type(value, union dw_tags);
 } tags __weak SEC(".maps");
 
 #ifdef DW_OLD_KERNEL

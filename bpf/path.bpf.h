@@ -49,8 +49,8 @@ static __always_inline void store_after(__u64 *p, __u64 value)
 #endif
 }
 
-/* The same for one byte; elsewhere what was stored before may need a barrier of its own. */
-static __always_inline void store_byte_after(__u8 *p, __u8 value)
+/* For less than 64 bits, which no exchange is for: between what is stored before and after. */
+static __always_inline void store_barrier(void)
 {
 #if !defined(__TARGET_ARCH_x86)
 	__u64 barrier = 0;
@@ -58,7 +58,18 @@ static __always_inline void store_byte_after(__u8 *p, __u8 value)
 	exchange(&barrier, 1);
 #endif
 	asm volatile("" : : : "memory");
+}
+
+static __always_inline void store_byte_after(__u8 *p, __u8 value)
+{
+	store_barrier();
 	*(volatile __u8 *)p = value;
+}
+
+static __always_inline void store_word_after(__u32 *p, __u32 value)
+{
+	store_barrier();
+	*(volatile __u32 *)p = value;
 }
 
 /* A pointer as a number, which a global function takes and a typed pointer it refuses. */

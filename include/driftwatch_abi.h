@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define DW_ABI_VERSION 6
+#define DW_ABI_VERSION 7
 
 #define DW_COMM_LEN 16	 /* TASK_COMM_LEN, NUL included */
 #define DW_PATH_MAX 1024 /* bytes of one path in a record, NUL included */
@@ -192,7 +192,7 @@ struct dw_watch {
 };
 _Static_assert(sizeof(struct dw_watch) == 8, "dw_watch is ABI");
 
-/* The uppermost bits count: .ino's mark in map "shared" is number hash >> DW_SHARED_SHIFT. */
+/* The uppermost bits count: .ino's mark in map "filter" is number hash >> DW_SHARED_SHIFT. */
 static inline __u64 dw_inode_hash(__u64 key, __u32 dev, __u64 ino)
 {
 	return (ino ^ (__u64)dev << 32 ^ key) * 0x9E3779B97F4A7C15ull;

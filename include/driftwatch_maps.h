@@ -24,14 +24,24 @@
 #define DW_SLOT_LOCK	 (DW_SLOTS_SPARES + DW_SLOTS_SPARE)
 #define DW_SLOTS_PER_CPU (DW_SLOT_LOCK + 1)
 
-#define DW_FILTER_SHIFT 44 /* of dw_inode_hash(): the bitmap before map "watched" */
+/*
+ * What stands before map "watched": all that is known of the inodes of like dw_inode_hash()
+ * in one cache line. Whether one of them is in "watched", one is to be marked here, and,
+ * for four bits together, the mark.
+ */
+#define DW_FILTER_SHIFT 44
 #define DW_FILTER_BITS	(1u << (64 - DW_FILTER_SHIFT))
-
-/* 64 bits of each: of inodes in "watched", and of those that have a mark in "shared". */
+#define DW_FILTER_LINE	128 /* bits of each kind */
+#define DW_FILTER_MARKS (DW_FILTER_LINE / (DW_FILTER_BITS / DW_SHARED_MARKS))
 struct dw_filter {
-	__u64 watched;
-	__u64 shared;
+	__u64 watched[DW_FILTER_LINE / 64];
+	__u64 shared[DW_FILTER_LINE / 64];
+	union {
+		__u8 mark[DW_FILTER_MARKS]; /* 1 since one of them was dirtied */
+		__u64 marks[DW_FILTER_MARKS / 8];
+	};
 };
+_Static_assert(sizeof(struct dw_filter) == 64, "a cache line");
 
 /* What the walk said about a file. */
 enum dw_verdict {
@@ -122,17 +132,20 @@ _Static_assert(sizeof(struct dw_cell) == 64, "a cache line");
 #define DW_CELL_TARGET(owner)		 ((owner) >> DW_CELL_EPOCHS & 3)
 
 /*
- * Cells lie in buckets; a file's is in one of two, in the one that was emptier. Map "tags"
- * has for each bucket what its cells are for: a part of the file's hash, and a state.
+ * Cells lie in buckets; a file's is in one of two: in its first, unless that is rather full
+ * and the other emptier. Map "tags" has for each bucket what its cells are for: a part of the
+ * file's hash, and a state.
  */
 #define DW_BUCKET_CELLS 16
-struct dw_tags {
-	__u64 tag[DW_BUCKET_CELLS]; /* 0: the cell is free */
+union dw_tags {
+	__u32 tag[DW_BUCKET_CELLS]; /* 0: the cell is free */
+	__u64 two[DW_BUCKET_CELLS / 2];
 };
-#define DW_TAG_STATE   3ull
-#define DW_TAG_FILLING 1ull /* by a program */
-#define DW_TAG_USED    2ull
-#define DW_TAG_LEAVING 3ull /* user space is about to free it: programs do not find it any more */
+_Static_assert(sizeof(union dw_tags) == 64, "a cache line");
+#define DW_TAG_STATE   3u
+#define DW_TAG_FILLING 1u /* by a program */
+#define DW_TAG_USED    2u
+#define DW_TAG_LEAVING 3u /* user space is about to free it: programs do not find it any more */
 
 /* What user space tells the programs; one element. Its first cache line is read at each write. */
 #define DW_TIER_SYSCALL 4 /* of enum probe_tier: no function of the kernel is hooked */

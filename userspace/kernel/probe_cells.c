@@ -15,7 +15,7 @@
 /* What is looked at, and whom it is told to. */
 struct walk {
 	struct probe *p;
-	struct dw_tags *tags;
+	union dw_tags *tags;
 	struct dw_cell *cells;
 	size_t buckets;
 	size_t tags_bytes, cells_bytes;
@@ -25,7 +25,7 @@ struct walk {
 	bool has_taken;
 };
 
-typedef void (*cell_fn)(struct walk *w, __u64 *tag, struct dw_cell *cell);
+typedef void (*cell_fn)(struct walk *w, __u32 *tag, struct dw_cell *cell);
 
 static void *map_all(const struct probe *p, enum probe_map map, size_t size)
 {
@@ -45,7 +45,7 @@ static void walk_end(struct walk *w)
 static int walk_begin(struct walk *w)
 {
 	w->buckets = w->p->control->buckets;
-	w->tags_bytes = maps_page_align(w->buckets * sizeof(struct dw_tags));
+	w->tags_bytes = maps_page_align(w->buckets * sizeof(union dw_tags));
 	w->cells_bytes = maps_page_align(w->buckets * DW_BUCKET_CELLS * sizeof(struct dw_cell));
 	w->tags = map_all(w->p, MAP_TAGS, w->tags_bytes);
 	w->cells = map_all(w->p, MAP_CELLS, w->cells_bytes);
@@ -58,7 +58,7 @@ static int walk_begin(struct walk *w)
 static void for_each_cell(struct walk *w, cell_fn fn)
 {
 	size_t i, len = w->buckets * DW_BUCKET_CELLS;
-	__u64 *tags = w->tags[0].tag;
+	__u32 *tags = w->tags[0].tag;
 
 	for (i = 0; i < len; i++)
 		if (__atomic_load_n(&tags[i], __ATOMIC_ACQUIRE) & DW_TAG_USED)
@@ -97,7 +97,7 @@ static bool tell(struct walk *w, const struct dw_cell *cell, uint64_t bytes, uin
 	return true;
 }
 
-static void read_cell(struct walk *w, __u64 *tag, struct dw_cell *cell)
+static void read_cell(struct walk *w, __u32 *tag, struct dw_cell *cell)
 {
 	uint64_t bytes = __atomic_load_n(&cell->bytes, __ATOMIC_RELAXED);
 	uint64_t calls = __atomic_load_n(&cell->calls, __ATOMIC_RELAXED);
@@ -107,7 +107,7 @@ static void read_cell(struct walk *w, __u64 *tag, struct dw_cell *cell)
 		tell(w, cell, bytes, calls);
 }
 
-static void take_cell(struct walk *w, __u64 *tag, struct dw_cell *cell)
+static void take_cell(struct walk *w, __u32 *tag, struct dw_cell *cell)
 {
 	uint64_t bytes, calls;
 
@@ -168,14 +168,14 @@ int probe_take_files(struct probe *p, probe_take_fn fn, void *arg)
 
 /* --- made free: told to leave, and freed when no program has hold of it --- */
 
-static void tell_to_leave(struct walk *w, __u64 *tag, struct dw_cell *cell)
+static void tell_to_leave(struct walk *w, __u32 *tag, struct dw_cell *cell)
 {
 	(void)w;
 	(void)cell;
 	__atomic_fetch_or(tag, DW_TAG_LEAVING, __ATOMIC_SEQ_CST);
 }
 
-static void free_leaving(struct walk *w, __u64 *tag, struct dw_cell *cell)
+static void free_leaving(struct walk *w, __u32 *tag, struct dw_cell *cell)
 {
 	if ((*tag & DW_TAG_STATE) != DW_TAG_LEAVING)
 		return;
@@ -231,7 +231,7 @@ static unsigned age_of(const struct prune *prune, const struct dw_cell *cell)
 	return ticks > 1 && ticks < 1u << 31 ? 31 - (unsigned)__builtin_clz(ticks) : 0;
 }
 
-static void note_now(struct walk *w, __u64 *tag, struct dw_cell *cell)
+static void note_now(struct walk *w, __u32 *tag, struct dw_cell *cell)
 {
 	struct prune *prune = (struct prune *)w;
 
@@ -240,7 +240,7 @@ static void note_now(struct walk *w, __u64 *tag, struct dw_cell *cell)
 		prune->now = cell->last_ticks;
 }
 
-static void note_age(struct walk *w, __u64 *tag, struct dw_cell *cell)
+static void note_age(struct walk *w, __u32 *tag, struct dw_cell *cell)
 {
 	struct prune *prune = (struct prune *)w;
 
@@ -248,7 +248,7 @@ static void note_age(struct walk *w, __u64 *tag, struct dw_cell *cell)
 	prune->by_age[age_of(prune, cell)]++;
 }
 
-static void leave_if_old(struct walk *w, __u64 *tag, struct dw_cell *cell)
+static void leave_if_old(struct walk *w, __u32 *tag, struct dw_cell *cell)
 {
 	struct prune *prune = (struct prune *)w;
 
@@ -279,7 +279,7 @@ int probe_prune_files(struct probe *p, probe_file_fn fn, void *arg)
 
 /* --- */
 
-static void leave_if_of(struct walk *w, __u64 *tag, struct dw_cell *cell)
+static void leave_if_of(struct walk *w, __u32 *tag, struct dw_cell *cell)
 {
 	if (DW_CELL_CONTAINER(cell->owner) == *(const dw_container_t *)w->arg)
 		tell_to_leave(w, tag, cell);
@@ -305,7 +305,7 @@ int cells_free_of(struct probe *p, dw_container_t c)
 	return err;
 }
 
-static void stay(struct walk *w, __u64 *tag, struct dw_cell *cell)
+static void stay(struct walk *w, __u32 *tag, struct dw_cell *cell)
 {
 	(void)w;
 	(void)cell;

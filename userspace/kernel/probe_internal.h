@@ -25,7 +25,6 @@ enum probe_map {
 	MAP_WATCHED,
 	MAP_FILTER,
 	MAP_DIRTY,
-	MAP_SHARED_MARKS,
 	MAP_COUNTERS,
 	MAP_ADDED,
 	MAP_CELLS,
@@ -121,7 +120,6 @@ struct probe {
 	struct dw_control *control;
 	struct dw_filter *filter;
 	uint64_t *dirty;
-	uint64_t *shared; /* a mark is a byte */
 	struct dw_slot *slots;
 	struct dw_counters *added;
 	struct ring rings[RING_MAX];

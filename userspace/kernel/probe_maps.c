@@ -22,9 +22,7 @@ static size_t mapped_size(const struct probe *p, enum probe_map map)
 	case MAP_CONTROL:
 		return maps_page_align(sizeof(struct dw_control));
 	case MAP_FILTER:
-		return maps_page_align(DW_FILTER_BITS / 64 * sizeof(struct dw_filter));
-	case MAP_SHARED_MARKS:
-		return maps_page_align(DW_SHARED_MARKS);
+		return maps_page_align(DW_FILTER_BITS / DW_FILTER_LINE * sizeof(struct dw_filter));
 	case MAP_DIRTY:
 		return maps_page_align(p->options.max_watched * sizeof(uint64_t));
 	case MAP_SLOTS:
@@ -65,7 +63,6 @@ int maps_map(struct probe *p)
 
 	err = err ?: map_one(p, MAP_CONTROL, (void **)&p->control);
 	err = err ?: map_one(p, MAP_FILTER, (void **)&p->filter);
-	err = err ?: map_one(p, MAP_SHARED_MARKS, (void **)&p->shared);
 	err = err ?: keep_addresses(p, MAP_DIRTY, (void **)&p->dirty);
 	err = err ?: map_one(p, MAP_SLOTS, (void **)&p->slots);
 	err = err ?: map_one(p, MAP_ADDED, (void **)&p->added);
@@ -82,7 +79,6 @@ void maps_unmap(struct probe *p)
 {
 	unmap(p, MAP_CONTROL, p->control);
 	unmap(p, MAP_FILTER, p->filter);
-	unmap(p, MAP_SHARED_MARKS, p->shared);
 	unmap(p, MAP_DIRTY, p->dirty);
 	unmap(p, MAP_SLOTS, p->slots);
 	unmap(p, MAP_ADDED, p->added);

@@ -12,12 +12,13 @@
 void probe_watch_shared(struct probe *p, uint32_t dev, uint64_t ino)
 {
 	uint32_t bit = (uint32_t)(dw_inode_hash(p->watch.hash_key, dev, ino) >> DW_FILTER_SHIFT);
-	uint64_t mask = 1ull << (bit & 63);
+	__u64 *word = &p->filter[bit / DW_FILTER_LINE].shared[bit % DW_FILTER_LINE / 64];
+	uint64_t mask = 1ull << (bit % 64);
 
 	control_add_dev(p, dev);
 	p->watch.is_shared = true;
-	if (!(__atomic_load_n(&p->filter[bit / 64].shared, __ATOMIC_RELAXED) & mask))
-		__atomic_or_fetch(&p->filter[bit / 64].shared, mask, __ATOMIC_SEQ_CST);
+	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & mask))
+		__atomic_or_fetch(word, mask, __ATOMIC_SEQ_CST);
 }
 
 uint64_t probe_hash_key(const struct probe *p)
@@ -25,9 +26,15 @@ uint64_t probe_hash_key(const struct probe *p)
 	return p->watch.hash_key;
 }
 
+/* Eight marks. */
+static __u64 *marks_at(const struct probe *p, uint32_t word)
+{
+	return &p->filter[word / (DW_FILTER_MARKS / 8)].marks[word % (DW_FILTER_MARKS / 8)];
+}
+
 static size_t take_word(struct probe *p, uint32_t word, uint32_t *ret)
 {
-	uint64_t marks = __atomic_exchange_n(&p->shared[word], 0, __ATOMIC_SEQ_CST);
+	uint64_t marks = __atomic_exchange_n(marks_at(p, word), 0, __ATOMIC_SEQ_CST);
 	const uint8_t *bytes = (const uint8_t *)&marks;
 	size_t len = 0;
 
@@ -45,7 +52,7 @@ size_t probe_take_shared(struct probe *p, uint32_t *from, uint32_t *ret, size_t 
 	if (!p->watch.is_shared)
 		return 0;
 	for (; word < DW_SHARED_MARKS / 8 && len + 8 <= size; word++)
-		if (__atomic_load_n(&p->shared[word], __ATOMIC_RELAXED))
+		if (__atomic_load_n(marks_at(p, word), __ATOMIC_RELAXED))
 			len += take_word(p, word, ret + len);
 	*from = word;
 	return len;

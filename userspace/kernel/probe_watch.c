@@ -49,6 +49,11 @@ static void filter_count(struct probe *p, uint32_t bit, int change)
 	p->watch.filter_refs[bit / 2] += (uint8_t)(change * (1 << (bit & 1) * 4));
 }
 
+static __u64 *filter_word(const struct probe *p, uint32_t bit)
+{
+	return &p->filter[bit / DW_FILTER_LINE].watched[bit % DW_FILTER_LINE / 64];
+}
+
 static void filter_set(struct probe *p, const struct dw_inode *key)
 {
 	uint32_t bit = filter_bit(p, key);
@@ -58,8 +63,7 @@ static void filter_set(struct probe *p, const struct dw_inode *key)
 		return;
 	filter_count(p, bit, 1);
 	if (!refs)
-		__atomic_or_fetch(&p->filter[bit / 64].watched, 1ull << (bit & 63),
-				  __ATOMIC_SEQ_CST);
+		__atomic_or_fetch(filter_word(p, bit), 1ull << (bit & 63), __ATOMIC_SEQ_CST);
 }
 
 static void filter_clear(struct probe *p, const struct dw_inode *key)
@@ -71,8 +75,7 @@ static void filter_clear(struct probe *p, const struct dw_inode *key)
 		return;
 	filter_count(p, bit, -1);
 	if (refs == 1)
-		__atomic_and_fetch(&p->filter[bit / 64].watched, ~(1ull << (bit & 63)),
-				   __ATOMIC_SEQ_CST);
+		__atomic_and_fetch(filter_word(p, bit), ~(1ull << (bit & 63)), __ATOMIC_SEQ_CST);
 }
 
 /* --- slots --- */
