@@ -224,6 +224,7 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 	}
 	slot->claimed_jiffies = bpf_jiffies64();
 	slot->last_jiffies = slot->claimed_jiffies;
+	slot->holds_until = slot->lasting ? slot->claimed_jiffies + control->verdict_ticks : 0;
 	slot->claimed_boot_ns = bpf_ktime_get_boot_ns();
 	note_time(control, slot);
 	slot->bytes = 0;
@@ -263,8 +264,7 @@ static __always_inline bool slot_holds(const struct dw_slot *slot, __u64 ino, __
 				       const struct dw_control *control)
 {
 	return slot->ino == ino && slot->gen == gen && slot->sb == sb &&
-	       slot->epoch == control->epoch && slot->lasting &&
-	       bpf_jiffies64() - slot->claimed_jiffies < control->verdict_ticks;
+	       slot->epoch == control->epoch && bpf_jiffies64() < slot->holds_until;
 }
 
 /* Whether what @slot says is true of @file, written by @task. */

@@ -73,11 +73,11 @@ struct dw_slot {
 	__u64 sb;  /* address of the super block of the file the task has open */
 	__u32 gen;
 	__u32 epoch;
-	__u16 verdict;	/* enum dw_verdict */
-	__u16 lasting;	/* enum dw_lasting */
-	__u32 task_seq; /* of control, when .task was noted */
-	__u64 claimed_jiffies;
-	__u64 cgroup; /* address of the writer's */
+	__u16 verdict;	   /* enum dw_verdict */
+	__u16 lasting;	   /* enum dw_lasting */
+	__u32 task_seq;	   /* of control, when .task was noted */
+	__u64 holds_until; /* jiffies; 0: what it says is true of this write only */
+	__u64 cgroup;	   /* address of the writer's */
 	dw_container_t container;
 	__u32 target;
 
@@ -88,17 +88,19 @@ struct dw_slot {
 	__u64 task; /* address of the last writer that was between two calls; 0: none */
 	__u64 task_start;
 	__u64 syscw;
-	__u64 cgroup_id; /* of the writer */
+	__u32 challenger; /* who else wants the slot, and what it had counted then */
+	__u32 pad;
 
-	__u64 inode; /* its address, for the walk */
+	__u64 inode;	 /* its address, for the walk */
+	__u64 cgroup_id; /* of the writer */
 	__u64 claimed_boot_ns;
 	__u64 first_writer;
 	__u64 root; /* address of the dentry the path starts at, 0 for the super block's */
 	__u32 dev;
 	__u32 overlay_dev;
-	__u32 sb_dev;	  /* of .sb: an overlay's, when .dev is the layer's */
-	__u32 challenger; /* who else wants the slot, and what it had counted then */
-	__u64 pad[2];
+	__u32 sb_dev; /* of .sb: an overlay's, when .dev is the layer's */
+	__u32 pad2;
+	__u64 claimed_jiffies;
 };
 _Static_assert(sizeof(struct dw_slot) == 192, "three cache lines");
 

@@ -68,8 +68,16 @@ class Stage:
 
     def enter(self, pid=0):
         """Make a process (0: the caller) one of the container's."""
-        if self.cgroup:
-            with open(os.path.join(self.cgroup, "cgroup.procs"), "w", encoding="ascii") as f:
+        self._move(pid, self.cgroup)
+
+    def leave(self, pid):
+        """Make it one of the host's."""
+        self._move(pid, self.cgroup and os.path.dirname(self.cgroup))
+
+    @staticmethod
+    def _move(pid, cgroup):
+        if cgroup:
+            with open(os.path.join(cgroup, "cgroup.procs"), "w", encoding="ascii") as f:
                 f.write(str(pid))
 
     def _remove_cgroup(self):
