@@ -126,6 +126,41 @@ static void what_nobody_watches_again_is_dropped(void **state)
 	assert_int_equal(h.watched_used, 1);
 }
 
+static uint64_t watched_used(struct lab *lab)
+{
+	struct probe_health h;
+
+	assert_int_equal(probe_read_health(lab->probe, &h), 0);
+	return h.watched_used;
+}
+
+static void what_is_watched_ahead_is_watched_when_asked_for(void **state)
+{
+	struct lab *lab = *state;
+	uint32_t dev = lab_dev(lab->upper);
+	uint64_t ino = lab_ino(lab->upper);
+	const uint64_t inos[] = {1000001, 1000002, ino, 1000003, 1000001};
+	const uint64_t others[] = {1000011, 1000012, 1000013, 1000014};
+	long slot;
+
+	probe_watch_ahead(lab->probe, dev, inos, 5, LAB_CONTAINER);
+	assert_int_equal(watched_used(lab), 4);
+	slot = probe_watch(lab->probe, dev, ino, LAB_CONTAINER);
+	assert_true(slot >= 0);
+	assert_int_equal(mkdir(lab_path(lab, "marks"), 0755), 0);
+	assert_true(probe_take_dirty(lab->probe, slot) > 1);
+	assert_true(probe_watch(lab->probe, dev, 1000002, LAB_CONTAINER) >= 0);
+	assert_int_equal(watched_used(lab), 4);
+	probe_watch_ahead(lab->probe, dev, others, 4, LAB_CONTAINER);
+	assert_int_equal(watched_used(lab), 2 + 4); /* two of the first were not asked for */
+	probe_watch_ahead(lab->probe, dev, NULL, 0, LAB_CONTAINER);
+	assert_int_equal(watched_used(lab), 2);
+	probe_unwatch(lab->probe, dev, ino, slot);
+	assert_int_equal(watched_used(lab), 1);
+	assert_int_equal(mkdir(lab_path(lab, "marks_nothing"), 0755), 0);
+	assert_int_equal(probe_take_dirty(lab->probe, slot), 0);
+}
+
 static void what_nobody_sets_again_is_dropped(void **state)
 {
 	struct lab *lab = *state;
@@ -343,6 +378,7 @@ int main(void)
 		TEST(counting_goes_on_without_an_agent),
 		TEST(dirty_marks_survive_the_agent),
 		TEST(what_nobody_watches_again_is_dropped),
+		TEST(what_is_watched_ahead_is_watched_when_asked_for),
 		TEST(what_nobody_sets_again_is_dropped),
 		TEST(a_second_agent_is_refused),
 		TEST(pins_of_another_version_are_refused),

@@ -78,7 +78,7 @@ static void note_on_node(struct engine *e, struct track *t, const struct queued_
 	struct tree_node_info info;
 
 	if (t->c->tree && q->path)
-		node = tree_find_path(t->c->tree, q->path, q->path_len);
+		node = tree_find_at(t->c->tree, q->record.ino, q->path, q->path_len);
 	if (!node) {
 		if (t->c->tree) /* read later: then it is to be known who was first */
 			engine_keep_origin(e, tree_dev(t->c->tree), q->record.ino, &cause);
@@ -160,7 +160,7 @@ static void note_cause(struct track *t, const struct queued_change *c,
 
 	if (cause->writer == c->cause.writer || !t->c->tree || c->bits & TREE_CHANGE_VANISHED)
 		return;
-	node = tree_find_path(t->c->tree, c->path, c->path_len);
+	node = tree_find_at(t->c->tree, c->info.st.st_ino, c->path, c->path_len);
 	if (node)
 		tree_node_set_cause(node, c->bits & TREE_CHANGE_APPEARED, cause);
 }

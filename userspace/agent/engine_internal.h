@@ -6,6 +6,7 @@
  *	engine_step.c       one turn, and turning until an answer is true
  *	engine_track.c      containers come, change, go: slots, trees, announcements
  *	engine_attach.c     what the kernel side is told about a container
+ *	engine_watch.c      which inodes it is to watch
  *	engine_records.c    records of the kernel side, queued for one flush
  *	engine_flush.c      records and verified changes of a flush become events
  *	engine_relate.c     what the changes of one flush mean for each other
@@ -255,6 +256,9 @@ void engine_open_tree(struct engine *e, struct track *t);
 /* engine_attach.c */
 void engine_attach(struct engine *e, struct track *t); /* again: what there was no room for */
 void engine_detach(struct engine *e, struct track *t);
+
+/* engine_watch.c */
+struct tree_watcher engine_watcher(struct track *t);
 
 /* engine_runtime.c */
 void engine_label_runtime(struct engine *e, struct track *t); /* when it is due */

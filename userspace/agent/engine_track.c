@@ -87,39 +87,6 @@ struct track *engine_track_of_slot(const struct engine *e, dw_container_t slot)
 
 /* --- the tree --- */
 
-static long watch(void *arg, uint32_t dev, uint64_t ino)
-{
-	struct track *t = arg;
-
-	if (!t->engine->probe)
-		return -ENOSPC;
-	return probe_watch(t->engine->probe, dev, ino, t->c->slot);
-}
-
-static void unwatch(void *arg, uint32_t dev, uint64_t ino, long slot)
-{
-	struct track *t = arg;
-
-	if (t->engine->probe && !t->engine->keeps_pins)
-		probe_unwatch(t->engine->probe, dev, ino, slot);
-}
-
-static void watch_shared(void *arg, uint32_t dev, uint64_t ino)
-{
-	struct track *t = arg;
-
-	if (t->engine->probe)
-		probe_watch_shared(t->engine->probe, dev, ino);
-}
-
-static void take_mark(void *arg, long slot)
-{
-	struct track *t = arg;
-
-	if (t->engine->probe)
-		probe_take_dirty(t->engine->probe, slot);
-}
-
 static const char *fs_name(long magic)
 {
 	switch ((unsigned long)magic) {
@@ -188,19 +155,6 @@ static void limit_to_times(struct track *t, uint64_t *ret_image_wall_ns)
 			  "before it was first seen is not listed";
 }
 
-static struct tree_watcher watcher_of(struct track *t)
-{
-	const struct probe *p = t->engine->probe;
-	struct tree_watcher w = {.watch = watch, .unwatch = unwatch, .arg = t};
-
-	if (p) {
-		w.watch_shared = watch_shared;
-		w.take = take_mark;
-		w.hash_key = probe_hash_key(p);
-	}
-	return w;
-}
-
 void engine_open_tree(struct engine *e, struct track *t)
 {
 	const struct container_overlay *o = &t->c->meta->overlay;
@@ -222,7 +176,7 @@ void engine_open_tree(struct engine *e, struct track *t)
 			.host_root = e->options.registry.host_root,
 			.upper = o->upper,
 			.stack = stack,
-			.watcher = watcher_of(t),
+			.watcher = engine_watcher(t),
 			.limits = {e->options.max_files, e->options.max_compare_bytes, &e->files},
 			.on_change = engine_on_tree_change,
 			.arg = t,

@@ -194,6 +194,13 @@ int probe_clear_cgroup(struct probe *p, uint64_t cgroup_id);
  * Returns the slot >= 0, or -ENOSPC when the index is full.
  */
 long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c);
+
+/*
+ * About to watch these: with one system call for all of them, where there is room. Those of
+ * the last call that nobody has asked probe_watch() for are let go of; so call it with none.
+ */
+void probe_watch_ahead(struct probe *p, uint32_t dev, const uint64_t *inos, size_t len,
+		       dw_container_t c);
 void probe_unwatch(struct probe *p, uint32_t dev, uint64_t ino, long slot);
 
 /*

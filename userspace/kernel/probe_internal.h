@@ -79,6 +79,15 @@ struct stale_node;
 struct watch_node;
 
 /* probe_watch.c */
+/* By slot. */
+struct watch_node {
+	struct dw_inode key;
+	uint32_t refs; /* 0: taken over from an earlier agent, not asked for again yet */
+	uint32_t next; /* slot in the bucket, or in the queue of free ones; NO_SLOT: the last */
+};
+
+#define WATCH_AHEAD UINT32_MAX /* .refs of those of probe_watch_ahead(), not asked for yet */
+
 struct watch_index {
 	struct watch_node *nodes; /* by slot; .len of them are in use or free */
 	uint32_t *buckets;	  /* first slot, by hash of the inode */
@@ -88,8 +97,11 @@ struct watch_index {
 	uint32_t used;
 	uint64_t hash_key; /* of dw_inode_hash() */
 	uint8_t *filter_refs;
-	bool has_stale; /* nodes taken over from an earlier agent wait for their owner */
-	bool is_shared; /* some inodes have shared marks */
+	bool has_stale;	 /* nodes taken over from an earlier agent wait for their owner */
+	bool is_shared;	 /* some inodes have shared marks */
+	uint32_t *ahead; /* slots of the last probe_watch_ahead() */
+	size_t ahead_len, ahead_size;
+	dw_container_t ahead_container;
 };
 
 /* probe_ring.c */
@@ -221,6 +233,12 @@ void probe_hooks_note(struct hook *h, int error, const char *why_not);
 int maps_map(struct probe *p);
 void maps_unmap(struct probe *p);
 size_t maps_page_align(size_t n);
+
+/* probe_watch.c */
+struct watch_node *watched_find(const struct probe *p, const struct dw_inode *key);
+/* A node that is in no map yet. 0 or -errno: there is no room. */
+int watched_add(struct probe *p, const struct dw_inode *key, uint32_t refs, uint32_t *ret_slot);
+void watched_drop(struct probe *p, struct watch_node *node);
 
 /* probe_ring.c */
 /* @data is valid during the call only. What is not 0 ends ring_consume(), which returns it. */

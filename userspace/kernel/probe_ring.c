@@ -107,19 +107,18 @@ static int read_window(struct ring *r, const struct window *w, ring_fn fn, void 
 	return err;
 }
 
+/*
+ * What comes meanwhile is left: epoll tells of it. Whoever goes on until there is no more
+ * keeps up with a container that makes records, a window of a few of them at a time.
+ */
 int ring_consume(struct ring *r, ring_fn fn, void *arg)
 {
 	struct window w = {0};
-	unsigned long before;
-	int err;
+	int err = open_window(r, &w);
 
-	do {
-		before = *r->consumer;
-		err = open_window(r, &w);
-		if (err || !w.mapped)
-			return err;
-		err = read_window(r, &w, fn, arg);
-		munmap(w.mapped, w.mapped_len);
-	} while (!err && *r->consumer != before);
+	if (err || !w.mapped)
+		return err;
+	err = read_window(r, &w, fn, arg);
+	munmap(w.mapped, w.mapped_len);
 	return err;
 }

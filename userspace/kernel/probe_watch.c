@@ -21,13 +21,6 @@
 #define NO_SLOT	    UINT32_MAX
 #define MAX_REFS    15 /* of a bit of the filter */
 
-/* By slot. */
-struct watch_node {
-	struct dw_inode key;
-	uint32_t refs; /* 0: taken over from an earlier agent, not asked for again yet */
-	uint32_t next; /* slot in the bucket, or in the queue of free ones; NO_SLOT: the last */
-};
-
 static uint64_t mix(const struct watch_index *w, const struct dw_inode *key)
 {
 	return dw_inode_hash(w->hash_key, key->dev, key->ino);
@@ -193,7 +186,7 @@ static void add_node(struct probe *p, uint32_t slot, const struct dw_inode *key,
 	filter_set(p, key);
 }
 
-static struct watch_node *watch_find(const struct probe *p, const struct dw_inode *key)
+struct watch_node *watched_find(const struct probe *p, const struct dw_inode *key)
 {
 	const struct watch_index *w = &p->watch;
 	uint32_t slot = *bucket_of(w, key);
@@ -204,7 +197,7 @@ static struct watch_node *watch_find(const struct probe *p, const struct dw_inod
 	return NULL;
 }
 
-static void watch_drop(struct probe *p, struct watch_node *node)
+void watched_drop(struct probe *p, struct watch_node *node)
 {
 	struct watch_index *w = &p->watch;
 	uint32_t slot = (uint32_t)(node - w->nodes), *link = bucket_of(w, &node->key);
@@ -271,6 +264,7 @@ void watch_done(struct probe *p)
 	free(p->watch.nodes);
 	free(p->watch.buckets);
 	free(p->watch.filter_refs);
+	free(p->watch.ahead);
 }
 
 void probe_forget_stale(struct probe *p)
@@ -281,7 +275,7 @@ void probe_forget_stale(struct probe *p)
 	control_forget_stale(p, true);
 	for (slot = 0; slot < w->len && w->has_stale; slot++)
 		if (w->nodes[slot].key.ino && !w->nodes[slot].refs)
-			watch_drop(p, &w->nodes[slot]);
+			watched_drop(p, &w->nodes[slot]);
 	w->has_stale = false;
 }
 
@@ -290,18 +284,33 @@ static long watch_again(struct probe *p, struct watch_node *node, dw_container_t
 {
 	struct dw_watch watch = {.slot = (uint32_t)(node - p->watch.nodes), .container = c};
 
+	if (node->refs == WATCH_AHEAD && p->watch.ahead_container == c) {
+		node->refs = 1;
+		return watch.slot;
+	}
+	if (node->refs == WATCH_AHEAD)
+		node->refs = 0;
 	if (!node->refs && bpf_map_update_elem(p->maps[MAP_WATCHED], &node->key, &watch, BPF_EXIST))
 		return -errno;
-	if (!node->refs) /* an earlier agent may have left it marked */
-		probe_take_dirty(p, watch.slot);
 	node->refs++;
 	return watch.slot;
+}
+
+int watched_add(struct probe *p, const struct dw_inode *key, uint32_t refs, uint32_t *ret_slot)
+{
+	int err = slot_alloc(p, ret_slot);
+
+	if (err)
+		return err;
+	__atomic_exchange_n(&p->dirty[*ret_slot], 0, __ATOMIC_SEQ_CST);
+	add_node(p, *ret_slot, key, refs);
+	return 0;
 }
 
 long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c)
 {
 	const struct dw_inode key = {.ino = ino, .dev = dev};
-	struct watch_node *node = watch_find(p, &key);
+	struct watch_node *node = watched_find(p, &key);
 	struct dw_watch watch = {.container = c};
 	int err;
 
@@ -310,13 +319,11 @@ long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c)
 	if (node)
 		return watch_again(p, node, c);
 	control_add_dev(p, dev);
-	err = slot_alloc(p, &watch.slot);
+	err = watched_add(p, &key, 1, &watch.slot);
 	if (err)
 		return err;
-	__atomic_exchange_n(&p->dirty[watch.slot], 0, __ATOMIC_SEQ_CST);
-	add_node(p, watch.slot, &key, 1);
 	if (bpf_map_update_elem(p->maps[MAP_WATCHED], &key, &watch, BPF_ANY)) {
-		watch_drop(p, &p->watch.nodes[watch.slot]);
+		watched_drop(p, &p->watch.nodes[watch.slot]);
 		return -ENOSPC;
 	}
 	return watch.slot;
@@ -325,12 +332,12 @@ long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c)
 void probe_unwatch(struct probe *p, uint32_t dev, uint64_t ino, long slot)
 {
 	const struct dw_inode key = {.ino = ino, .dev = dev};
-	struct watch_node *node = watch_find(p, &key);
+	struct watch_node *node = watched_find(p, &key);
 
 	if (!node || node - p->watch.nodes != slot || !node->refs)
 		return;
 	if (--node->refs == 0)
-		watch_drop(p, node);
+		watched_drop(p, node);
 }
 
 uint64_t probe_take_dirty(struct probe *p, long slot)

@@ -38,6 +38,11 @@ struct tree_watcher {
 	long (*watch)(void *arg, uint32_t dev, uint64_t ino);
 	void (*unwatch)(void *arg, uint32_t dev, uint64_t ino, long slot);
 	/*
+	 * About to watch most of these inodes; none: what was not watched since is not going to
+	 * be. May be NULL.
+	 */
+	void (*watch_ahead)(void *arg, uint32_t dev, const uint64_t *inos, size_t len);
+	/*
 	 * Of added files past so many: tree_mark_shared() is told of them, when somebody asks.
 	 * May be NULL: then their sizes are as of the last scan.
 	 */
@@ -216,6 +221,8 @@ void tree_freeze(struct tree *t);
 /* The inode of a file the kernel side names; first name when it has several. NULL: none. */
 struct tree_node *tree_find_ino(struct tree *t, uint64_t ino);
 struct tree_node *tree_find_path(struct tree *t, const char *path, size_t len);
+/* The same, sooner: @ino is likely to be the inode of what is there. */
+struct tree_node *tree_find_at(struct tree *t, uint64_t ino, const char *path, size_t len);
 
 /* --- a node --- */
 struct tree_node_info {

@@ -159,3 +159,23 @@ struct tree_node *tree_find_path(struct tree *t, const char *path, size_t len)
 	}
 	return n;
 }
+
+/* From the end, where most paths differ; nothing is hashed. */
+static bool is_at(const struct tree_node *n, const char *path, size_t len)
+{
+	for (; n->parent && !(n->flags & NODE_LIMBO); n = n->parent) {
+		if (len <= n->name_len || memcmp(path + len - n->name_len, n->name, n->name_len))
+			return false;
+		len -= n->name_len + 1u;
+		if (path[len] != '/')
+			return false;
+	}
+	return !n->parent && !len;
+}
+
+struct tree_node *tree_find_at(struct tree *t, uint64_t ino, const char *path, size_t len)
+{
+	struct tree_node *n = index_find(t, ino);
+
+	return n && is_at(n, path, len) ? n : tree_find_path(t, path, len);
+}

@@ -17,12 +17,15 @@
 #include "ledger/tree_internal.h"
 
 #define READ_BYTES     32768
-#define STEPS_PER_LOOK 8 /* entries between two looks at the clock */
+#define LEAST_ENTRY    24 /* bytes of a name of one byte, in what getdents64() returns */
+#define STEPS_PER_LOOK 8  /* entries between two looks at the clock */
 
 static void reader_done(struct tree *t)
 {
 	struct tree_reader *r = &t->reader;
 
+	if (r->is_ahead)
+		t->watcher.watch_ahead(t->watcher.arg, t->dev, NULL, 0);
 	queue_done(t, r->flags);
 	if (r->fd >= 0)
 		close(r->fd);
@@ -157,8 +160,33 @@ static void read_name(struct tree *t, struct tree_reader *r, const struct dirent
 	}
 }
 
+static bool is_to_be_watched(const struct tree *t, const struct dirent64 *e)
+{
+	return e->d_type != DT_CHR && e->d_type != DT_UNKNOWN && strcmp(e->d_name, ".") != 0 &&
+	       strcmp(e->d_name, "..") != 0 && !index_find(t, e->d_ino);
+}
+
+/* The new ones of the chunk: all at once, before any of them is looked at (I1). */
+static void watch_ahead(struct tree *t, struct tree_reader *r)
+{
+	uint64_t left = TREE_OPTIONAL_WATCHES - t->optional_watches;
+	uint64_t inos[READ_BYTES / LEAST_ENTRY];
+	const struct dirent64 *e;
+	size_t at, len = 0;
+
+	for (at = 0; at < r->len && len < sizeof(inos) / sizeof(*inos); at += e->d_reclen) {
+		e = (const struct dirent64 *)(r->buf + at);
+		if (!is_to_be_watched(t, e) || (e->d_type != DT_DIR && !left))
+			continue;
+		left -= e->d_type != DT_DIR;
+		inos[len++] = e->d_ino;
+	}
+	t->watcher.watch_ahead(t->watcher.arg, t->dev, inos, len);
+	r->is_ahead = true;
+}
+
 /* Returns false when all names have been read. */
-static bool next_chunk(struct tree_reader *r)
+static bool next_chunk(struct tree *t, struct tree_reader *r)
 {
 	ssize_t n = getdents64(r->fd, r->buf, READ_BYTES);
 
@@ -168,6 +196,8 @@ static bool next_chunk(struct tree_reader *r)
 	}
 	r->at = 0;
 	r->len = n > 0 ? (size_t)n : 0;
+	if (n > 0 && t->watcher.watch_ahead)
+		watch_ahead(t, r);
 	return n > 0;
 }
 
@@ -175,7 +205,7 @@ static void list_step(struct tree *t, struct tree_reader *r)
 {
 	const struct dirent64 *e;
 
-	if (r->at == r->len && !next_chunk(r)) {
+	if (r->at == r->len && !next_chunk(t, r)) {
 		r->is_listed = true;
 		r->listed_ns = clock_mono_ns();
 		return;

@@ -169,6 +169,7 @@ struct tree_reader {
 	bool is_listed;	 /* all names read; now for those that were not among them */
 	bool is_torn;	 /* something could not be settled: read again */
 	bool has_failed; /* for a reason that time or a rename does not explain */
+	bool is_ahead;	 /* inodes of this chunk were announced to the watcher */
 	bool is_held;	 /* names are gone, but it is too early to believe that */
 	char *buf;
 	size_t len, at;
