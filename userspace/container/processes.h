@@ -31,7 +31,7 @@ struct processes *processes_free(struct processes *p); /* takes NULL, returns NU
 
 /*
  * Look at processes that are new since the last call; @all: at every process again.
- * Costs one small read while no process was started. 0 or -errno.
+ * Costs one small read while no process was started, else what was started. 0 or -errno.
  */
 int processes_look(struct processes *p, bool all);
 
