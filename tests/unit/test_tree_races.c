@@ -337,12 +337,49 @@ static void a_change_in_the_middle_of_a_read_is_caught_by_its_event(void **state
 	catch_up(tw);
 }
 
+static void assert_found_at(struct tree_world *tw, uint64_t ino, const char *path)
+{
+	struct tree_node *n = tree_find_path(tw->tree, path, strlen(path));
+
+	assert_ptr_equal(tree_find_at(tw->tree, ino, path, strlen(path)), n);
+}
+
+static uint64_t ino_of(struct tree_world *tw, const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(upper(tw, name), &st), 0);
+	return st.st_ino;
+}
+
+/* Whichever inode is taken for what is there, a path leads to what has it, or to nothing. */
+static void a_wrong_guess_at_the_inode_leads_to_the_same_file(void **state)
+{
+	static const char *const paths[] = {"/d/f", "/d/g", "/d",  "/f",    "/xf",
+					    "/d/x", "/e",   "/ef", "/xd/f", "/d/d/f"};
+	struct tree_world *tw = *state;
+	uint64_t inos[3];
+
+	put_dir(upper(tw, "d"));
+	put_file(upper(tw, "d/f"), "x");
+	put_file(upper(tw, "f"), "y");
+	assert_int_equal(link(upper(tw, "d/f"), upper(tw, "d/g")), 0);
+	start(tw);
+	inos[0] = ino_of(tw, "d/f");
+	inos[1] = ino_of(tw, "f");
+	inos[2] = ino_of(tw, "d");
+	for (size_t i = 0; i < 3; i++)
+		for (size_t p = 0; p < sizeof(paths) / sizeof(*paths); p++)
+			assert_found_at(tw, inos[i], paths[p]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_change_between_watch_and_stat_is_seen),
+		TEST(a_wrong_guess_at_the_inode_leads_to_the_same_file),
 		TEST(a_change_after_the_shared_mark_was_given_is_seen),
 		TEST(a_change_after_there_was_no_room_for_a_mark_is_seen),
 		TEST(a_name_that_changes_hands_while_watched_is_taken_anew),
