@@ -39,7 +39,8 @@ class Bench:
         self.result = result.Result(foreign.watchers(), options.quick)
 
     def agent(self, name, *options):
-        agent = Agent(self.suite, "--no-pin", "--max-containers=4200", self.fleet.runtime_root(),
+        agent = Agent(self.suite, "--no-pin", "--max-containers=4200",
+                      "--max-series=1000000", self.fleet.runtime_root(),
                       *options, name=name, start=False)
         return agent
 
@@ -176,6 +177,18 @@ def judge(run):
         run.problem(f"counts are not exact: {where}")
 
 
+def growths(variables):
+    """One line a series: with which power of the number each cost grows in its last step."""
+    out = []
+    for series in ("containers", "files"):
+        powers = [(name.split(".")[1], v["value"]) for name, v in variables.items()
+                  if name.startswith(series + ".") and name.endswith(".power")]
+        if powers:
+            out.append(f"growth with {series} (1: linear): "
+                       + ", ".join(f"{key} {value:.2f}" for key, value in powers))
+    return out
+
+
 COLUMNS = (("n", "{:,}"), ("added_percent", "{:+.1f} %"), ("bare_ns", "{:.0f} ns"),
            ("anonymous_mib", "{:.1f}"), ("rss_mib", "{:.1f}"), ("maps_mib", "{:.1f}"),
            ("scrape_ms", "{:.2f}"), ("scrape_kb", "{:.1f}"), ("idle_percent", "{:.2f} %"),
@@ -194,6 +207,7 @@ def text(data):
     rows = [[f"{p['n']:,}", f"{p['max_files']:,}", f"{p['added']:.0f}", f"{p['unlisted']:.0f}",
              f"{p['anonymous_mib']:.1f}", str(p["exact"])] for p in data["series"].get("bounded", [])]
     out += lines([["past --max-files", "limit", "counted", "unlisted", "anon MiB", "exact"], *rows])
+    out += growths(data["variables"])
     for name, v in data["variables"].items():
         if v.get("verdict") == stats.MISS:
             out.append(f"MISS {name}: {v['value']}, goal {v['goal']}")

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "container/processes.h"
@@ -80,6 +81,7 @@ static pid_t start(void)
 	assert_int_not_equal(pid, -1);
 	if (pid)
 		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* also of a test that fails */
 	pause();
 	_exit(0);
 }

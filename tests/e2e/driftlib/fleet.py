@@ -6,11 +6,13 @@ are all there and real, so that a thousand containers start in seconds.
 """
 
 import ctypes
+import errno
 import hashlib
 import json
 import os
 import shutil
 import signal
+import time
 
 from .image import BUSYBOX
 
@@ -41,6 +43,20 @@ def _enter(root):
     os.chdir(root)
     _call(_libc.syscall(SYS_PIVOT_ROOT, b".", b"."), "pivot_root")
     _call(_libc.umount2(b".", MNT_DETACH), "umount")
+
+
+def _remove_cgroup(path):
+    """With all that lives in it. A process that was waited for may be in it for a moment yet."""
+    for end in [False] * 500 + [True]:
+        try:
+            os.rmdir(path)
+            return
+        except OSError as e:
+            if end or e.errno != errno.EBUSY:
+                raise
+        with open(f"{path}/cgroup.kill", "w", encoding="ascii") as f:
+            f.write("1")
+        time.sleep(0.01)
 
 
 class Member:
@@ -85,7 +101,7 @@ class Member:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         _libc.umount2(self.merged.encode(), MNT_DETACH)
-        os.rmdir(self.cgroup)
+        _remove_cgroup(self.cgroup)
 
 
 class Fleet:
@@ -123,4 +139,7 @@ class Fleet:
         for member in self.members:
             member.remove()
         self.members = []
-        os.rmdir(self.cgroup)
+        for left in os.scandir(self.cgroup):
+            if left.is_dir():  # of one whose making was interrupted
+                _remove_cgroup(left.path)
+        _remove_cgroup(self.cgroup)
