@@ -50,6 +50,7 @@ static __always_inline void dirty_record(const struct dw_inode *key, const struc
 
 	r.flags = flags;
 	r.slot = watch->slot;
+	r.container = watch->container;
 	r.boot_ns = bpf_ktime_get_boot_ns();
 	r.ino = key->ino;
 	r.dev = key->dev;

@@ -268,7 +268,10 @@ static void count_dirty(const struct probe_record *record, void *arg)
 {
 	const uint32_t *slot = arg;
 
-	dirty_records += record->type == DW_RECORD_DIRTY && record->dirty->slot == *slot;
+	if (record->type != DW_RECORD_DIRTY || record->dirty->slot != *slot)
+		return;
+	assert_int_equal(record->dirty->container, LAB_CONTAINER);
+	dirty_records++;
 }
 
 /* Do @change and expect one record and a mark. */
