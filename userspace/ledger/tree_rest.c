@@ -48,14 +48,20 @@ void rest_end(struct tree *t, struct tree_node *n)
 			queue_add(t, s, WORK_STAT, &(struct tree_cause){0}, 0);
 }
 
-/* What @n, just found, is another name of is looked at now. */
+static void disturb(struct tree *t, struct tree_node *n)
+{
+	if (n && n->work && n->work->flags & WORK_RESTING)
+		queue_add(t, n, WORK_STAT, &(struct tree_cause){0}, 0);
+}
+
+/*
+ * What @n, just found, is another name of is looked at now. Only an inode of one name rests,
+ * so it is the second that disturbs, and the two are neighbours.
+ */
 void rest_disturb(struct tree *t, struct tree_node *n)
 {
-	struct tree_node *s = n->names ? index_find(t, n->st.ino) : NULL;
-
-	for (; s; s = index_next(s))
-		if (s->work && s->work->flags & WORK_RESTING)
-			queue_add(t, s, WORK_STAT, &(struct tree_cause){0}, 0);
+	disturb(t, index_next(n));
+	disturb(t, index_prev(n));
 }
 
 /* --- the looks, directory by directory: each is opened once then */
