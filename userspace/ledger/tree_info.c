@@ -164,7 +164,8 @@ struct tree_node *tree_find_path(struct tree *t, const char *path, size_t len)
 static bool is_at(const struct tree_node *n, const char *path, size_t len)
 {
 	for (; n->parent && !(n->flags & NODE_LIMBO); n = n->parent) {
-		if (len <= n->name_len || memcmp(path + len - n->name_len, n->name, n->name_len) != 0)
+		if (len <= n->name_len ||
+		    memcmp(path + len - n->name_len, n->name, n->name_len) != 0)
 			return false;
 		len -= n->name_len + 1u;
 		if (path[len] != '/')
