@@ -158,7 +158,7 @@ struct dw_dirty_record {
 	__u32 tgid;
 	__u32 uid;
 	char comm[DW_COMM_LEN];
-	dw_container_t container; /* dw_watch.container */
+	dw_container_t container; /* who had it watched first; the number may have passed on */
 };
 _Static_assert(sizeof(struct dw_dirty_record) == 72, "dw_dirty_record is ABI");
 

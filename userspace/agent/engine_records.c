@@ -115,15 +115,11 @@ static int leave_in_tree(struct ledger_container *c, void *arg)
 /* Nobody waits for the truth about a file that is written to all the time. */
 static bool leave_marked(struct engine *e, const struct dw_dirty_record *r, const struct mark *m)
 {
-	struct track *t = engine_track_of_slot(e, r->container);
 	struct leaving l = {.mark = m};
 
 	if (e->is_asked || r->flags & DW_RECORD_PRE_EFFECT)
 		return false;
-	if (t)
-		leave_in_tree(t->c, &l);
-	if (!l.left && !l.refused)
-		ledger_foreach(e->ledger, leave_in_tree, &l);
+	ledger_foreach(e->ledger, leave_in_tree, &l);
 	return l.left && !l.refused;
 }
 
@@ -141,9 +137,8 @@ static void on_dirty(struct engine *e, const struct dw_dirty_record *r)
 	probe_take_dirty(e->probe, r->slot);
 	m.again_ms = r->flags & DW_RECORD_PRE_EFFECT ? PRE_EFFECT_AGAIN_MS : 0;
 	engine_note_mark(e, r->dev, r->ino, &m.cause);
-	/* An inode number can pass from one container to the next: then ask them all. */
-	if (!mark_track(engine_track_of_slot(e, r->container), &m))
-		ledger_foreach(e->ledger, mark_any, &m);
+	/* Not only who had it watched first: its number may be another container's by now. */
+	ledger_foreach(e->ledger, mark_any, &m);
 }
 
 static void on_swept(uint32_t dev, uint64_t ino, long slot, void *arg)
