@@ -56,7 +56,7 @@ static void pass_time(struct track *t, uint64_t ns)
 static void reread(struct track *t)
 {
 	tree_rescan(t->c->tree);
-	t->work_due_ns = clock_mono_ns();
+	engine_want_work(t, clock_mono_ns());
 }
 
 static struct ledger_container *add_other(struct engine *e, const struct engine_world *w)

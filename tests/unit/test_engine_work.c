@@ -167,6 +167,27 @@ static void a_reading_that_takes_long_tells_how_far_it_is(void **state)
 	assert_int_equal(logged_progress(w, w->large[0]), -1);
 }
 
+static void a_step_looks_only_at_who_has_something_to_do(void **state)
+{
+	struct world *w = *state;
+	struct track *t = w->small->engine_data;
+
+	assert_true(engine_settle(w->engine, 20000));
+	for (int i = 0; i < LARGE; i++)
+		((struct track *)w->large[i]->engine_data)->work_due_ns = 0;
+	t->work_due_ns = 0;
+	assert_int_equal(engine_step(w->engine), 0);
+	assert_null(w->engine->busy);
+	assert_true(engine_timeout_ms(w->engine) > 0);
+	engine_want_work(t, clock_mono_ns());
+	engine_want_work(t, t->work_due_ns);
+	assert_ptr_equal(w->engine->busy, t);
+	assert_null(t->next);
+	assert_int_equal(engine_timeout_ms(w->engine), 0);
+	assert_int_equal(engine_step(w->engine), 0);
+	assert_int_equal(t->visited, w->engine->work_round);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +197,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_reading_that_takes_long_tells_how_far_it_is,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_step_looks_only_at_who_has_something_to_do, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "base/escape.h"
@@ -67,9 +68,9 @@ static void drop_result(struct track *t)
 	t->audited = NULL;
 }
 
-static void schedule(struct engine *e, struct track *t, uint64_t after_ns)
+static void schedule(struct engine *e, struct track *t, uint64_t due_ns)
 {
-	t->audit_due_ns = e->options.verify_interval_ns ? clock_mono_ns() + after_ns : 0;
+	t->audit_due_ns = e->options.verify_interval_ns ? due_ns : 0;
 }
 
 static void end(struct engine *e)
@@ -83,7 +84,7 @@ static void end(struct engine *e)
 		t->audit_began_ns = e->audit_began_ns;
 		count(e, t, t->audited);
 	}
-	schedule(e, t, e->options.verify_interval_ns);
+	schedule(e, t, clock_mono_ns() + e->options.verify_interval_ns);
 	e->audit = audit_end(e->audit);
 	e->auditing = NULL;
 	e->audit_step_ns = 0;
@@ -108,24 +109,15 @@ static bool can_begin(const struct ledger_container *c)
 	return c->tree && !c->removed_wall_ns && audit_is_possible(c->tree);
 }
 
-static int find_wanted(struct ledger_container *c, void *arg)
+static struct track *find_wanted(const struct engine *e)
 {
-	struct track *t = c->engine_data;
+	struct track *t;
 
-	if (!t->audit_wanted || !can_begin(c))
-		return 0;
-	*(struct track **)arg = t;
-	return 1;
-}
-
-static int find_most_overdue(struct ledger_container *c, void *arg)
-{
-	struct track *t = c->engine_data, **most = arg;
-
-	if (t->audit_due_ns && t->audit_due_ns <= clock_mono_ns() && can_begin(c) &&
-	    (!*most || t->audit_due_ns < (*most)->audit_due_ns))
-		*most = t;
-	return 0;
+	DL_FOREACH (e->busy, t) {
+		if (t->audit_wanted && can_begin(t->c))
+			return t;
+	}
+	return NULL;
 }
 
 static void begin(struct engine *e, struct track *t)
@@ -155,36 +147,42 @@ static uint64_t phase_of(const struct container *meta, uint64_t interval_ns)
 	return hash % interval_ns;
 }
 
+struct plan {
+	struct engine *engine;
+	uint64_t now_ns;
+	struct track *most_overdue; /* NULL: none is due */
+};
+
 static int plan_one(struct ledger_container *c, void *arg)
 {
-	struct engine *e = arg;
+	struct plan *p = arg;
 	struct track *t = c->engine_data;
-	uint64_t interval_ns = e->options.verify_interval_ns;
+	uint64_t interval_ns = p->engine->options.verify_interval_ns;
 
 	if (!interval_ns || !c->tree || c->removed_wall_ns)
 		t->audit_due_ns = 0;
-	else if (!t->audit_due_ns || t->audit_due_ns > clock_mono_ns() + interval_ns)
-		schedule(e, t, phase_of(c->meta, interval_ns));
+	else if (!t->audit_due_ns || t->audit_due_ns > p->now_ns + interval_ns)
+		schedule(p->engine, t, p->now_ns + phase_of(c->meta, interval_ns));
+	if (t->audit_due_ns && t->audit_due_ns <= p->now_ns &&
+	    (!p->most_overdue || t->audit_due_ns < p->most_overdue->audit_due_ns) && can_begin(c))
+		p->most_overdue = t;
 	return 0;
 }
 
 void engine_audit_plan(struct engine *e)
 {
-	struct track *t = NULL;
+	struct plan p = {.engine = e, .now_ns = clock_mono_ns()};
 
-	ledger_foreach(e->ledger, plan_one, e);
-	if (e->audit || !e->ready)
-		return;
-	ledger_foreach(e->ledger, find_most_overdue, &t);
-	if (t)
-		begin(e, t);
+	ledger_foreach(e->ledger, plan_one, &p);
+	if (p.most_overdue && !e->audit && e->ready)
+		begin(e, p.most_overdue);
 }
 
 /* --- in between */
 
 static void catch_up(struct engine *e)
 {
-	engine_wake(e);
+	engine_wake(e->auditing);
 	for (int i = 0; i < DRAINS; i++) {
 		engine_flush_now(e, true);
 		if (!e->flush_at_ns)
@@ -194,12 +192,13 @@ static void catch_up(struct engine *e)
 
 void engine_audit_step(struct engine *e)
 {
-	struct track *t = NULL;
+	struct track *t;
 	int ms;
 
 	if (!e->audit) {
 		e->audit_step_ns = 0; /* unless one begins, there is nothing to be woken for */
-		if (ledger_foreach(e->ledger, find_wanted, &t))
+		t = find_wanted(e);
+		if (t)
 			begin(e, t);
 	}
 	t = e->auditing;
@@ -212,7 +211,7 @@ void engine_audit_step(struct engine *e)
 	/* What the ring had no room for shows once a second only, but then in .incomplete. */
 	ms = audit_step(e->audit, STEP_NS, !t->c->incomplete && !e->flush_at_ns);
 	if (!tree_is_settled(t->c->tree))
-		t->work_due_ns = clock_mono_ns();
+		engine_want_work(t, clock_mono_ns());
 	if (ms < 0)
 		end(e);
 	else
@@ -234,8 +233,10 @@ const struct audit_result *engine_verify(struct engine *e, struct ledger_contain
 		return t->audited;
 	if (ret_lines)
 		*ret_lines = e->auditing == t ? audit_lines(e->audit) : 0;
-	if (e->auditing != t || e->audit_began_ns < since_ns)
+	if (e->auditing != t || e->audit_began_ns < since_ns) {
 		t->audit_wanted = true;
+		engine_be_busy(t);
+	}
 	if (!e->audit)
 		e->audit_step_ns = clock_mono_ns();
 	return NULL;

@@ -148,7 +148,7 @@ static void fold_one(struct engine *e, struct folded *f)
 	last = cause_of(e, f->last_writer, f->last_boot_ns);
 	tree_node_add_writes(node, f->new_bytes, f->new_calls, &first, &last);
 	if (!t->work_due_ns) /* written, yet equal by stat: the tree compares contents */
-		t->work_due_ns = clock_mono_ns();
+		engine_want_work(t, clock_mono_ns());
 	/* Other tiers have totals of overlays nobody knew: probe_adopt_provisional(). */
 	if (!f->key.container && probe_tier(e->probe) == PROBE_TIER_FS)
 		probe_add_counts(e->probe, t->c->slot, DW_TARGET_LAYER, f->new_calls, f->new_bytes);

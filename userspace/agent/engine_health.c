@@ -37,7 +37,7 @@ static void forget_old(struct engine *e)
 						       ? now - e->options.dead_retention_ns
 						       : 0};
 
-	while (ledger_foreach(e->ledger, find_over, &r))
+	while (e->removed_len && ledger_foreach(e->ledger, find_over, &r))
 		engine_forget(e, r.over);
 }
 

@@ -75,14 +75,15 @@ struct track {
 	size_t cgroup_ids_len;
 	struct dw_inode *volumes;
 	size_t volumes_len;
-	size_t untold;		 /* of the above: how many the probe had no room for */
-	uint64_t work_due_ns;	 /* monotonic; 0: nothing queued in the tree */
-	uint64_t visited;	 /* .work_round of the engine in which it was last found due */
-	bool is_passed_over;	 /* the time of that round was up before its turn */
-	uint64_t last_rescan_ns; /* monotonic */
-	uint64_t rescan_due_ns;	 /* monotonic; 0: none wanted */
-	unsigned rescan_reasons; /* 1u << enum loss_reason: why one is wanted */
-	struct dw_counters seen; /* loss counters already reported */
+	size_t untold;		   /* of the above: how many the probe had no room for */
+	struct track *prev, *next; /* among the busy; .prev NULL: it is not */
+	uint64_t work_due_ns;	   /* monotonic; 0: nothing queued; set by engine_want_work() */
+	uint64_t visited;	   /* .work_round of the engine in which it was last found due */
+	bool is_passed_over;	   /* the time of that round was up before its turn */
+	uint64_t last_rescan_ns;   /* monotonic */
+	uint64_t rescan_due_ns;	   /* monotonic; 0: none wanted */
+	unsigned rescan_reasons;   /* 1u << enum loss_reason: why one is wanted */
+	struct dw_counters seen;   /* loss counters already reported */
 	struct executed *execs;
 	size_t execs_len;
 	bool was_running;
@@ -206,8 +207,10 @@ struct engine {
 	uint64_t drained;	    /* counts of files, moved out of the kernel */
 	uint64_t work_round;	    /* counts engine_work_on_trees() */
 	size_t trees_due;	    /* in the last of these */
+	struct track *busy;	    /* whose layer is to be read, now or later; those waited for */
 	uint64_t worked, trimmed;   /* work_done() at the last look, and when memory was trimmed */
 	size_t still_reading;	    /* containers whose first scan is not over */
+	size_t removed_len;	    /* containers that are gone and still listed */
 	struct engine_stats stats;
 	struct engine_state *state; /* NULL: nothing is saved */
 
@@ -236,6 +239,14 @@ static inline uint64_t engine_wall_of_boot(const struct engine *e, uint64_t boot
 void engine_flush_now(struct engine *e, bool somebody_waits);
 
 /* engine_work.c */
+/*
+ * A step looks at the busy only: those with work that is due now or later, those whose first
+ * scan is not over, those whose verification somebody waits for. engine_rest() takes out
+ * who is none of these.
+ */
+void engine_be_busy(struct track *t);
+void engine_rest(struct track *t);
+void engine_want_work(struct track *t, uint64_t due_ns); /* monotonic */
 /*
  * Let the trees that are due work for @budget_ns in all. None waits for more than a share
  * of each other one. Returns whether some have more to do now.
@@ -273,7 +284,7 @@ void engine_sweep_dirty(struct engine *e, bool now);
 /* engine_sizes.c */
 /* Somebody asks: what marks tell that were left where they are becomes work. */
 void engine_take_left(struct engine *e);
-void engine_wake(struct engine *e); /* the same of marks of their own only */
+void engine_wake(struct track *t); /* the same of marks of its own, of one layer */
 /* For subscribers, who ask for nothing but are told of changes: when it is due. */
 void engine_take_left_in_turn(struct engine *e, uint64_t now_ns);
 

@@ -45,7 +45,7 @@ static void start_rescan(struct track *t, uint64_t now)
 		t->engine->stats.rescans[i] += reasons >> i & 1;
 	}
 	tree_rescan(t->c->tree);
-	t->work_due_ns = now;
+	engine_want_work(t, now);
 }
 
 /* --- marks --- */
@@ -183,7 +183,7 @@ void engine_look_after(struct engine *e, struct track *t)
 	if (t->rescan_due_ns && t->rescan_due_ns <= now)
 		start_rescan(t, now);
 	if (c->tree && !t->work_due_ns && tree_could_list_more(c->tree))
-		t->work_due_ns = now; /* another container made room */
+		engine_want_work(t, now); /* another container made room */
 }
 
 /* --- losses of everybody --- */

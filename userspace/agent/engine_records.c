@@ -76,7 +76,7 @@ static bool mark_track(struct track *t, const struct mark *m)
 	    !tree_find_ino(t->c->tree, m->ino))
 		return false;
 	tree_mark(t->c->tree, m->ino, &m->cause, m->again_ms);
-	t->work_due_ns = t->engine->now_ns;
+	engine_want_work(t, t->engine->now_ns);
 	return true;
 }
 

@@ -35,7 +35,7 @@ static int mark_tree(struct ledger_container *c, void *arg)
 	for (size_t i = 0; i < taken->len; i++)
 		found += tree_mark_shared(c->tree, taken->marks[i]);
 	if (found)
-		t->work_due_ns = clock_mono_ns();
+		engine_want_work(t, clock_mono_ns());
 	taken->found += found;
 	return 0;
 }
@@ -61,18 +61,27 @@ static void take_shared(struct engine *e)
 	e->shared_due_ns = clock_mono_ns() + rest_after(taken.found, EVERY_NS, MOST_NS);
 }
 
-static int wake_tree(struct ledger_container *c, void *arg)
+static size_t wake_one(struct track *t)
 {
-	struct track *t = c->engine_data;
-	size_t woken = c->tree ? tree_wake(c->tree) : 0;
+	size_t woken = t->c->tree ? tree_wake(t->c->tree) : 0;
 
 	if (woken)
-		t->work_due_ns = clock_mono_ns();
-	*(uint64_t *)arg += woken;
+		engine_want_work(t, clock_mono_ns());
+	return woken;
+}
+
+static int wake_tree(struct ledger_container *c, void *arg)
+{
+	*(uint64_t *)arg += wake_one(c->engine_data);
 	return 0;
 }
 
-void engine_wake(struct engine *e)
+void engine_wake(struct track *t)
+{
+	wake_one(t);
+}
+
+static void wake_all(struct engine *e)
 {
 	uint64_t woken = 0;
 
@@ -83,7 +92,7 @@ void engine_wake(struct engine *e)
 void engine_take_left(struct engine *e)
 {
 	take_shared(e);
-	engine_wake(e);
+	wake_all(e);
 }
 
 void engine_take_left_in_turn(struct engine *e, uint64_t now_ns)
@@ -93,5 +102,5 @@ void engine_take_left_in_turn(struct engine *e, uint64_t now_ns)
 	if (now_ns >= e->shared_due_ns)
 		take_shared(e);
 	if (now_ns >= e->wake_due_ns)
-		engine_wake(e);
+		wake_all(e);
 }

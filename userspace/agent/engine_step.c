@@ -7,33 +7,24 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 
 #define BUSY_RECORDS 64 /* of a flush: more of the same is on its way */
 
-static int next_due(struct ledger_container *c, void *arg)
-{
-	const struct track *t = c->engine_data;
-	uint64_t *due = arg;
-
-	if (t->work_due_ns && t->work_due_ns < *due)
-		*due = t->work_due_ns;
-	if (t->rescan_due_ns && t->rescan_due_ns < *due)
-		*due = t->rescan_due_ns;
-	return 0;
-}
-
 int engine_timeout_ms(const struct engine *e)
 {
 	uint64_t now = clock_mono_ns(), due = e->housekeeping_ns ? e->housekeeping_ns : now;
+	const struct track *t;
 	uint64_t ms;
 
 	if (e->flush_at_ns && e->flush_at_ns < due)
 		due = e->flush_at_ns;
 	if (e->audit_step_ns && e->audit_step_ns < due)
 		due = e->audit_step_ns;
-	ledger_foreach(e->ledger, next_due, &due);
+	DL_FOREACH (e->busy, t)
+		due = t->work_due_ns && t->work_due_ns < due ? t->work_due_ns : due;
 	ms = due <= now ? 0 : (due - now + NS_PER_MSEC - 1) / NS_PER_MSEC;
 	if (e->registry) {
 		uint64_t registry_ms = (uint64_t)registry_timeout_ms(e->registry);
@@ -126,10 +117,9 @@ struct reading {
 	bool has_folded; /* the files' counts, in this round */
 };
 
-static int check_read(struct ledger_container *c, void *arg)
+static void check_read(struct track *t, struct reading *r)
 {
-	struct track *t = c->engine_data;
-	struct reading *r = arg;
+	struct ledger_container *c = t->c;
 
 	if (!t->first_scan_done && (!c->tree || !t->work_due_ns || tree_is_complete(c->tree))) {
 		t->first_scan_done = true;
@@ -142,14 +132,18 @@ static int check_read(struct ledger_container *c, void *arg)
 		note_earlier_drift(c);
 	}
 	r->left += !t->first_scan_done;
-	return 0;
 }
 
 static void check_ready(struct engine *e)
 {
+	struct track *t, *next;
 	struct reading r = {0};
 
-	ledger_foreach(e->ledger, check_read, &r);
+	DL_FOREACH_SAFE(e->busy, t, next)
+	{
+		check_read(t, &r);
+		engine_rest(t);
+	}
 	e->still_reading = r.left;
 	if (!e->started || e->ready || e->still_reading)
 		return;

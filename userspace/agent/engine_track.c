@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -203,7 +204,8 @@ void engine_open_tree(struct engine *e, struct track *t)
 	t->c->incomplete &= ~(1u << LOSS_WALK_FAILED);
 	t->is_mounted = is_in_use(t->c->meta);
 	tree_set_mounted(t->c->tree, t->is_mounted);
-	t->last_rescan_ns = t->work_due_ns = clock_mono_ns();
+	t->last_rescan_ns = clock_mono_ns();
+	engine_want_work(t, t->last_rescan_ns);
 }
 
 /* --- announcements --- */
@@ -271,6 +273,7 @@ int engine_track(struct engine *e, const struct container *meta, struct ledger_c
 	t->engine = e;
 	t->c = c;
 	c->engine_data = t;
+	engine_be_busy(t); /* also without a layer: it is known once that is */
 	take_slot(e, t);
 	apply(e, t);
 	if (ret)
@@ -288,6 +291,7 @@ static void untrack(struct engine *e, struct track *t)
 	engine_fold_files(e);
 	engine_audit_forget(e, t);
 	c->removed_wall_ns = clock_wall_ns();
+	e->removed_len++;
 	c->meta->state = CONTAINER_REMOVED;
 	engine_flush_events(e);
 	if (c->tree)
@@ -303,7 +307,10 @@ void engine_forget(struct engine *e, struct track *t)
 	engine_audit_forget(e, t);
 	engine_detach(e, t);
 	engine_forget_counts(e, t);
+	if (t->prev)
+		DL_DELETE(e->busy, t);
 	give_slot_back(e, t);
+	e->removed_len -= t->c->removed_wall_ns != 0;
 	ledger_remove(e->ledger, t->c);
 	for (size_t i = 0; i < t->execs_len; i++)
 		free(t->execs[i].path);

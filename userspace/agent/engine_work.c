@@ -7,9 +7,35 @@
  */
 #include "agent/engine_internal.h"
 
+#include <utlist.h>
+
 #include "base/clock.h"
 
 #define SHARE_MIN_NS (NS_PER_MSEC / 4)
+
+/* --- those that have something to do --- */
+
+void engine_be_busy(struct track *t)
+{
+	if (!t->prev)
+		DL_APPEND(t->engine->busy, t);
+}
+
+void engine_want_work(struct track *t, uint64_t due_ns)
+{
+	t->work_due_ns = due_ns;
+	engine_be_busy(t);
+}
+
+void engine_rest(struct track *t)
+{
+	if (!t->prev || t->work_due_ns || !t->first_scan_done || t->audit_wanted)
+		return;
+	DL_DELETE(t->engine->busy, t);
+	t->prev = NULL;
+}
+
+/* --- their turns --- */
 
 struct round {
 	struct engine *engine;
@@ -28,15 +54,13 @@ static void give_turn(struct round *r, struct track *t, uint64_t now)
 	r->left |= ms == 0;
 }
 
-static int visit(struct ledger_container *c, void *arg)
+static void visit(struct round *r, struct track *t)
 {
-	struct track *t = c->engine_data;
-	struct round *r = arg;
 	uint64_t now = clock_mono_ns();
 
-	if (!c->tree || !t->work_due_ns || t->work_due_ns > now ||
+	if (!t->c->tree || !t->work_due_ns || t->work_due_ns > now ||
 	    t->visited == r->engine->work_round || t->is_passed_over != r->is_for_passed_over)
-		return 0;
+		return;
 	t->visited = r->engine->work_round;
 	t->is_passed_over = now >= r->deadline_ns;
 	r->due++;
@@ -44,7 +68,6 @@ static int visit(struct ledger_container *c, void *arg)
 		r->left = true;
 	else
 		give_turn(r, t, now);
-	return 0;
 }
 
 bool engine_work_on_trees(struct engine *e, uint64_t budget_ns)
@@ -55,13 +78,16 @@ bool engine_work_on_trees(struct engine *e, uint64_t budget_ns)
 		.share_ns = budget_ns / (e->trees_due ? e->trees_due : 1),
 		.is_for_passed_over = true,
 	};
+	struct track *t;
 
 	if (r.share_ns < SHARE_MIN_NS)
 		r.share_ns = SHARE_MIN_NS;
 	e->work_round++;
-	ledger_foreach(e->ledger, visit, &r);
+	DL_FOREACH (e->busy, t)
+		visit(&r, t);
 	r.is_for_passed_over = false;
-	ledger_foreach(e->ledger, visit, &r);
+	DL_FOREACH (e->busy, t)
+		visit(&r, t);
 	e->trees_due = r.due;
 	return r.left;
 }

@@ -201,9 +201,33 @@ static int look_at_key(const char *key, void *arg)
 	return 0;
 }
 
-void source_look(struct registry *r, struct source *s)
+/* The facts of all sources are walked, so not for one that has none: most of them. */
+static void mark_unseen(struct registry *r, struct source *s)
 {
 	struct facts *f, *next;
+
+	if (!s->containers)
+		return;
+	HASH_ITER (hh, r->facts, f, next) {
+		if (f->source == s)
+			f->is_seen = false;
+	}
+}
+
+static void drop_unseen(struct registry *r, struct source *s)
+{
+	struct facts *f, *next;
+
+	if (!s->containers)
+		return;
+	HASH_ITER (hh, r->facts, f, next) {
+		if (f->source == s && !f->is_seen)
+			facts_drop(r, f);
+	}
+}
+
+void source_look(struct registry *r, struct source *s)
+{
 	char *canonical;
 	int err;
 
@@ -215,10 +239,7 @@ void source_look(struct registry *r, struct source *s)
 		free(canonical);
 	}
 	s->ops->watches(s, NULL, add_watch, s);
-	HASH_ITER (hh, r->facts, f, next) {
-		if (f->source == s)
-			f->is_seen = false;
-	}
+	mark_unseen(r, s);
 	err = s->ops->list(s, look_at_key, s);
 	if (err == -EAGAIN) {
 		s->looked_stamp = 0; /* it was being written; in a second again */
@@ -229,10 +250,7 @@ void source_look(struct registry *r, struct source *s)
 		return; /* what was known stays until it can be read again */
 	}
 	s->readable = !err;
-	HASH_ITER (hh, r->facts, f, next) {
-		if (f->source == s && !f->is_seen)
-			facts_drop(r, f);
-	}
+	drop_unseen(r, s);
 }
 
 static bool is_changed(struct source *s)
