@@ -70,13 +70,12 @@ static __always_inline bool steady_chunk(const unsigned long long *ctx)
 	return true;
 }
 
-/* The same for a call with its result, on the file that the task has open. */
-static __always_inline bool steady_call(const struct file_id *file, struct task_struct *task,
+/* The same for a call with its result; @sb is of the file that the task has open. */
+static __always_inline bool steady_call(__u64 ino, __u32 gen, __u64 sb, struct task_struct *task,
 					__u64 bytes)
 {
 	struct dw_control *control = control_get();
-	struct dw_slot *slot =
-		control ? steady_slot(control, file->ino, file->gen, file->sb) : NULL;
+	struct dw_slot *slot = control ? steady_slot(control, ino, gen, sb) : NULL;
 
 	if (!slot)
 		return false;

@@ -109,13 +109,82 @@ static __always_inline struct inode *inode_of_fd(struct task_struct *task, __u32
 	return file ? BPF_CORE_READ(file, f_inode) : NULL;
 }
 
+#ifdef DW_RDONLY_CAST
+/* --- since 6.2 a number can be made a typed pointer, which is then read without a call --- */
+
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
+
+#define AS(type, p) ((type *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(type)))
+/* What the pointer at @p points to, whatever that is. */
+#define POINTER_AT(p) (AS(struct hlist_head, p)->first)
+
+static __always_inline struct inode *typed_inode_of_fd(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *fdt = TASK_LOAD(task, files, fdt);
+
+	if (fd >= fdt->max_fds)
+		return NULL;
+	return AS(struct file, POINTER_AT(&fdt->fd[fd]))->f_inode;
+}
+
+/* That of the layer under an overlay's. */
+static __always_inline struct inode *typed_real_inode(struct inode *inode, __u32 magic)
+{
+	void *upper;
+
+	if (magic != OVERLAYFS_SUPER_MAGIC)
+		return inode;
+	upper = POINTER_AT((__u64)inode + bpf_core_type_size(struct inode));
+	return upper ? AS(struct dentry, upper)->d_inode : inode;
+}
+
+/* file_id_read() of a typed pointer. */
+static __always_inline void file_id_cast(struct inode *inode, struct file_id *ret)
+{
+	struct super_block *sb = inode->i_sb;
+
+	ret->inode = (__u64)inode;
+	ret->sb = (__u64)sb;
+	ret->sb_dev = sb->s_dev;
+	ret->magic = sb->s_magic;
+	ret->mode = inode->i_mode;
+	inode = typed_real_inode(inode, ret->magic);
+	ret->ino = inode->i_ino;
+	ret->gen = inode->i_generation;
+}
+
+/* Without a struct file_id, for the reason that steady.bpf.h gives. */
+static __always_inline bool is_steady(struct task_struct *task, __u32 fd, __u64 bytes)
+{
+	struct inode *inode = typed_inode_of_fd(task, fd);
+	struct super_block *sb;
+
+	if (!inode)
+		return false;
+	sb = inode->i_sb;
+	inode = typed_real_inode(inode, sb->s_magic);
+	return steady_call(inode->i_ino, inode->i_generation, (__u64)sb, task, bytes);
+}
+
+#else
+#define typed_inode_of_fd inode_of_fd
+#define file_id_cast	  file_id_read
+#define is_steady(...)	  false /* the verifier of 6.1 refuses it here */
+#endif
+
 /*
  * What a system call returned. Not inlined: with all that is below it the stack of a
- * program that calls it twice would not do.
+ * program that calls it twice would not do, and see steady.bpf.h.
  */
-static __noinline int count_result(const struct file_id *file, __u64 bytes)
+static __noinline int count_result(__u32 fd, __u64 bytes)
 {
-	count_write_to(file, 1, bytes, true);
+	struct inode *inode = typed_inode_of_fd(current_task(), fd);
+	struct file_id file;
+
+	if (!inode)
+		return 0;
+	file_id_cast(inode, &file);
+	count_write_to(&file, 1, bytes, true);
 	return 0;
 }
 
@@ -148,24 +217,17 @@ __weak __noinline int count_aio_event(__u64 events, __u32 i)
 {
 	struct aio_event event = {};
 	struct aio_iocb iocb = {};
-	struct file_id file;
-	struct inode *inode;
 
 	bpf_probe_read_user(&event, sizeof(event),
 			    (void *)(events + i * AIO_EVENT_SIZE + AIO_EVENT_OFFSET));
 	bpf_probe_read_user(&iocb, sizeof(iocb), (void *)(event.iocb + AIO_IOCB_OFFSET));
 	if (event.res <= 0 || (iocb.opcode != IOCB_CMD_PWRITE && iocb.opcode != IOCB_CMD_PWRITEV))
 		return 0;
-	inode = inode_of_fd(current_task(), iocb.fd);
-	if (!inode)
-		return 0;
-	file_id_read(inode, &file);
-	count_result(&file, event.res);
-	return 0;
+	return count_result(iocb.fd, event.res);
 }
 #endif
 
-static __always_inline int on_aio_events(__u64 events, long n)
+static __noinline int on_aio_events(__u64 events, long n)
 {
 #ifndef DW_OLD_KERNEL /* whose verifier refuses the whole program for it */
 	int i;
@@ -176,57 +238,9 @@ static __always_inline int on_aio_events(__u64 events, long n)
 	return 0;
 }
 
-#ifdef DW_RDONLY_CAST
-/* --- since 6.2 a number can be made a typed pointer, which is then read without a call --- */
-
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
-
-#define AS(type, p) ((type *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(type)))
-/* What the pointer at @p points to, whatever that is. */
-#define POINTER_AT(p) (AS(struct hlist_head, p)->first)
-
-static __always_inline struct inode *typed_inode_of_fd(struct task_struct *task, __u32 fd)
-{
-	struct fdtable *fdt = TASK_LOAD(task, files, fdt);
-
-	if (fd >= fdt->max_fds)
-		return NULL;
-	return AS(struct file, POINTER_AT(&fdt->fd[fd]))->f_inode;
-}
-
-/* file_id_read() of a typed pointer. */
-static __always_inline void file_id_cast(struct inode *inode, struct file_id *ret)
-{
-	struct super_block *sb = inode->i_sb;
-	void *upper;
-
-	ret->inode = (__u64)inode;
-	ret->sb = (__u64)sb;
-	ret->sb_dev = sb->s_dev;
-	ret->magic = sb->s_magic;
-	ret->mode = inode->i_mode;
-	if (ret->magic == OVERLAYFS_SUPER_MAGIC) {
-		upper = POINTER_AT((__u64)inode + bpf_core_type_size(struct inode));
-		if (upper)
-			inode = AS(struct dentry, upper)->d_inode;
-	}
-	ret->ino = inode->i_ino;
-	ret->gen = inode->i_generation;
-}
-
-#define is_steady steady_call
-
-#else
-#define typed_inode_of_fd inode_of_fd
-#define file_id_cast	  file_id_read
-#define is_steady(...)	  false /* the verifier of 6.1 refuses it here */
-#endif
-
 static __always_inline int on_return(struct pt_regs *regs, long ret)
 {
 	struct task_struct *task;
-	struct file_id file;
-	struct inode *inode;
 	int fd;
 
 	if (ret <= 0)
@@ -235,13 +249,7 @@ static __always_inline int on_return(struct pt_regs *regs, long ret)
 	fd = fd_of(task, regs);
 	if (fd < 0)
 		return IS_AIO_END(regs) ? on_aio_events(AIO_EVENTS(regs), ret) : 0;
-	inode = typed_inode_of_fd(task, fd);
-	if (!inode)
-		return 0;
-	file_id_cast(inode, &file);
-	if (!is_steady(&file, task, ret))
-		count_result(&file, ret);
-	return 0;
+	return is_steady(task, fd, ret) ? 0 : count_result(fd, ret);
 }
 
 SEC("tp_btf/sys_exit")
