@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "agent/engine_internal.h"
@@ -26,6 +27,7 @@
 #define DIRS  300
 #define FILES 40 /* in each of them */
 #define DIRTY 100
+#define RECORDS 9000 /* more than two drains take, less than the ring holds */
 
 struct bench {
 	struct lab *lab;
@@ -424,6 +426,51 @@ static void a_rename_whose_mark_was_refused_is_not_the_next_ones(void **state)
 	assert_non_null(strstr(strbuf_str(&told), "/added to /fresh/added by " RENAMER "\n"));
 }
 
+/* --- more than is taken at a time --- */
+
+/* Another container's, which nothing about this one waits for. */
+static void make_records(const struct bench *b)
+{
+	auto_free char *file = beside(b->lab, "noisy/file");
+
+	for (int i = 0; i < RECORDS; i++) {
+		int fd = open(file, O_CREAT | O_WRONLY | O_TRUNC, 0644);
+
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, "x", 1), 1);
+		close(fd);
+	}
+}
+
+static void an_answer_waits_for_all_that_was_there_at_the_question(void **state)
+{
+	struct bench *b = *state;
+	struct probe_moment asked;
+
+	lab_run("mkdir %s/fs/noisy", b->lab->dir);
+	add_layer(b, "noisy", "noisy", 0);
+	begin_and_read(b);
+	make_records(b);
+	probe_note_moment(engine_probe(b->engine), &asked);
+	assert_false(probe_has_told(engine_probe(b->engine), &asked));
+	assert_true(engine_settle_container(b->engine, b->c, 10000));
+	assert_true(probe_has_told(engine_probe(b->engine), &asked));
+}
+
+/* A mark from before the change is visible is looked at again, 100 ms later. */
+static void who_waits_for_what_is_put_off_sleeps(void **state)
+{
+	struct bench *b = *state;
+	uint64_t rounds;
+
+	make_file(b, "file");
+	begin_and_read(b);
+	assert_int_equal(setxattr(lab_path(b->lab, "file"), "user.x", "y", 1, 0), 0);
+	rounds = b->engine->work_round;
+	assert_true(engine_settle(b->engine, 10000));
+	assert_in_range(b->engine->work_round - rounds, 2, 100);
+}
+
 /* --- numbers that are used again --- */
 
 static void append_to(const struct bench *b, const char *name, size_t len)
@@ -496,6 +543,8 @@ int main(void)
 		TEST(what_a_skipped_run_did_not_tell_is_read),
 		TEST(what_the_dirty_ring_refused_is_found_where_the_marks_are),
 		TEST(a_rename_whose_mark_was_refused_is_not_the_next_ones),
+		TEST(who_waits_for_what_is_put_off_sleeps),
+		TEST(an_answer_waits_for_all_that_was_there_at_the_question),
 		cmocka_unit_test_setup_teardown(nothing_is_left_of_who_had_the_slot_before,
 						setup_for_one, teardown),
 	};

@@ -144,10 +144,13 @@ static void what_is_not_complete_is_waited_for(void **state)
 	assert_int_equal(ring_consume(&f->ring, see, f), 0);
 	assert_int_equal(f->seen_len, 1);
 	assert_int_equal(*f->ring.consumer, at);
+	assert_true(ring_is_read_to(&f->ring, at));
+	assert_false(ring_is_read_to(&f->ring, ring_end(&f->ring)));
 	put_byte(f, at + 3, 0); /* the highest byte of the length has the bit */
 	assert_int_equal(ring_consume(&f->ring, see, f), 0);
 	assert_int_equal(f->seen_len, 3);
 	assert_string_equal(f->seen[1], "busy");
+	assert_true(ring_is_read_to(&f->ring, ring_end(&f->ring)));
 }
 
 static void who_has_had_enough_goes_on_there(void **state)
@@ -162,6 +165,22 @@ static void who_has_had_enough_goes_on_there(void **state)
 	assert_int_equal(ring_consume(&f->ring, see, f), 0);
 	assert_int_equal(f->seen_len, 2);
 	assert_string_equal(f->seen[1], "second");
+}
+
+static void positions_go_on_past_their_last_number(void **state)
+{
+	struct fake *f = *state;
+	unsigned long asked;
+
+	start_at(f, -8ul);
+	put(f, "over", 0);
+	asked = ring_end(&f->ring);
+	assert_true(asked < 64);
+	assert_false(ring_is_read_to(&f->ring, asked));
+	*f->ring.consumer = asked;
+	assert_true(ring_is_read_to(&f->ring, asked));
+	*f->ring.consumer += 8;
+	assert_true(ring_is_read_to(&f->ring, asked));
 }
 
 static void an_eighth_full_is_filling(void **state)
@@ -189,6 +208,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_not_complete_is_waited_for, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(who_has_had_enough_goes_on_there, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(positions_go_on_past_their_last_number, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(an_eighth_full_is_filling, set_up, tear_down),
 	};

@@ -185,23 +185,26 @@ static bool is_settled(struct engine *e, struct ledger_container *c)
 static bool work_until_settled(struct engine *e, struct ledger_container *c, int timeout_ms)
 {
 	uint64_t deadline = clock_mono_ns() + (uint64_t)timeout_ms * NS_PER_MSEC;
+	struct probe_moment asked = {0};
 
+	if (e->probe)
+		probe_note_moment(e->probe, &asked);
 	engine_take_left(e);
 	for (;;) {
 		struct pollfd p = {.fd = e->epoll_fd, .events = POLLIN};
-		uint64_t now;
+		bool is_told, is_busy;
 
 		note_readable(e);
 		engine_flush_now(e, true); /* no coalescing */
-		engine_work_on_trees(e, ENGINE_WORK_NS);
+		is_told = !e->probe || probe_has_told(e->probe, &asked);
+		is_busy = engine_work_on_trees(e, ENGINE_WORK_NS);
 		engine_flush_events(e);
 		check_ready(e); /* what a first scan has found is counted as well */
-		if (is_settled(e, c))
+		if (is_told && is_settled(e, c))
 			return true;
-		now = clock_mono_ns();
-		if (now >= deadline)
+		if (clock_mono_ns() >= deadline)
 			return false;
-		if (engine_timeout_ms(e) > 0)
+		if (is_told && !is_busy)
 			poll(&p, 1, 2); /* only delayed work is left: look again soon */
 	}
 }

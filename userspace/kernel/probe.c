@@ -330,6 +330,21 @@ bool probe_is_filling(const struct probe *p)
 	return false;
 }
 
+void probe_note_moment(const struct probe *p, struct probe_moment *ret)
+{
+	_Static_assert(sizeof(ret->ends) == RING_MAX * sizeof(ret->ends[0]), "one of each ring");
+	for (int i = 0; i < RING_MAX; i++)
+		ret->ends[i] = ring_end(&p->rings[i]);
+}
+
+bool probe_has_told(const struct probe *p, const struct probe_moment *then)
+{
+	for (int i = 0; i < RING_MAX; i++)
+		if (!ring_is_read_to(&p->rings[i], then->ends[i]))
+			return false;
+	return true;
+}
+
 int probe_drain(struct probe *p, int max, probe_record_fn fn, void *arg)
 {
 	int err = 0;

@@ -165,6 +165,18 @@ int probe_fd(const struct probe *p);
  * dropped. Returns how many were handed out.
  */
 int probe_drain(struct probe *p, int max, probe_record_fn fn, void *arg);
+
+/*
+ * A point in the order of records. A drain may end before what was there when it began: at
+ * @max, or at a record that a program on another processor is still filling.
+ */
+struct probe_moment {
+	unsigned long ends[2]; /* of the rings */
+};
+void probe_note_moment(const struct probe *p, struct probe_moment *ret);
+/* Was all handed out that was there then? */
+bool probe_has_told(const struct probe *p, const struct probe_moment *then);
+
 /* Is so much of the room for records used that they should be handed out soon? */
 bool probe_is_filling(const struct probe *p);
 

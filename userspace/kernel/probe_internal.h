@@ -250,6 +250,9 @@ void ring_close(struct ring *r);
 /* All records, the oldest first. 0, what @fn returned, or -errno. */
 int ring_consume(struct ring *r, ring_fn fn, void *arg);
 bool ring_is_filling(const struct ring *r); /* more than an eighth waits to be read */
+/* The end of what was put there by now; with ring_is_read_to(), that it was all handed out. */
+unsigned long ring_end(const struct ring *r);
+bool ring_is_read_to(const struct ring *r, unsigned long end);
 
 /* probe_watch.c: p->dirty must be mapped before. */
 int watch_init(struct probe *p);

@@ -61,9 +61,19 @@ void ring_close(struct ring *r)
 	*r = (struct ring){.fd = -1};
 }
 
+unsigned long ring_end(const struct ring *r)
+{
+	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
+}
+
+bool ring_is_read_to(const struct ring *r, unsigned long end)
+{
+	return (long)(*r->consumer - end) >= 0;
+}
+
 bool ring_is_filling(const struct ring *r)
 {
-	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) - *r->consumer > r->size / 8;
+	return ring_end(r) - *r->consumer > r->size / 8;
 }
 
 /* All that was put there by now; the data follow the two pages with the positions. */
@@ -71,7 +81,7 @@ static int open_window(const struct ring *r, struct window *ret)
 {
 	struct window w = {
 		.from = *r->consumer,
-		.until = __atomic_load_n(r->producer, __ATOMIC_ACQUIRE),
+		.until = ring_end(r),
 	};
 	size_t offset = w.from & (r->size - 1), into_page = offset & (page_size() - 1);
 
