@@ -24,9 +24,9 @@
 #include "base/strbuf.h"
 #include "kernel/probe_internal.h"
 
-#define DIRS  300
-#define FILES 40 /* in each of them */
-#define DIRTY 100
+#define DIRS	300
+#define FILES	40 /* in each of them */
+#define DIRTY	100
 #define RECORDS 9000 /* more than two drains take, less than the ring holds */
 
 struct bench {
