@@ -62,14 +62,12 @@ def a_quotient_of_medians_knows_when_its_divisor_may_be_zero(_):
     check_equal(stats.at_least(nothing, 5), stats.UNRESOLVED, "verdict")
 
 
-class Job:
-    """A pair takes so long; its ratios scatter so much."""
+class Job(macro.Watched):
+    """A pair takes so long; its ratios scatter so much above what it costs."""
 
-    def __init__(self, took, scatter):
-        self.wall, self.spent = [], 0.0
-        self.took, self.scatter = took, scatter
-
-    seconds_of_pair = macro.Watched.seconds_of_pair
+    def __init__(self, took, scatter, wall=1.0):
+        super().__init__(None, None, "")
+        self.took, self.scatter, self.cost = took, scatter, wall
 
     def is_resolved(self):
         return stats.half_width(self.wall) <= macro.SPREAD
@@ -77,7 +75,7 @@ class Job:
     def pair(self):
         time.sleep(self.took)
         self.spent += self.took
-        self.wall.append(1 + self.scatter * (len(self.wall) % 2))
+        self.wall.append(self.cost + self.scatter * (len(self.wall) % 2))
 
 
 @suite.test
@@ -89,6 +87,14 @@ def a_job_that_is_resolved_leaves_its_time_to_the_others(_):
     check(short.is_resolved() and long.is_resolved(), "two can be resolved")
     check_equal(len(short.wall), 6, "pairs of what is resolved: as few as have an interval")
     check(len(never.wall) > 12, f"{len(never.wall)} pairs of the other")
+
+
+@suite.test
+def a_job_that_may_pass_gets_more_time_than_one_that_cannot(_):
+    may, cannot = Job(0.002, 1), Job(0.002, 1, wall=2)
+    macro.share([may, cannot], 0.6)
+    check(cannot.is_missed() and not may.is_missed(), "who can pass")
+    check(2 < may.spent / cannot.spent < 4, f"{may.spent} s and {cannot.spent} s")
 
 
 @suite.test
