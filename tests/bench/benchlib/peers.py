@@ -45,7 +45,7 @@ class Peer:
     def start(self, bench, stage):
         process = subprocess.Popen(
             self.command(bench, stage), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
+            stderr=subprocess.PIPE, preexec_fn=self._hear_interrupts)
         for pipe in (process.stdout, process.stderr):
             os.set_blocking(pipe.fileno(), False)
         process.text = b""
@@ -63,6 +63,11 @@ class Peer:
             raise
         self._swallow(process)
         return process
+
+    @staticmethod
+    def _hear_interrupts():
+        """A benchmark in a shell's background was told to ignore them, and so would the tool."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     @staticmethod
     def _read(process):
