@@ -2,7 +2,7 @@
 /*
  * test_bpf_engine.c - the engine on a kernel side of its own: changes during a first scan,
  * programs that are detached, runs that are skipped, marks whose records were refused,
- * slots and inode numbers that are used again.
+ * batches that fail, slots and inode numbers that are used again.
  */
 #include "lab.h"
 
@@ -57,11 +57,30 @@ int bpf_obj_get_info_by_fd(int fd, void *info, __u32 *len)
 	return 0;
 }
 
+/* --- batches of which only half is done --- */
+
+static bool batches_fail;
+
+/* In place of libbpf's. */
+int bpf_map_update_batch(int fd, const void *keys, const void *values, __u32 *count,
+			 const struct bpf_map_batch_opts *opts)
+{
+	union bpf_attr attr = {.batch = {.keys = (__u64)(uintptr_t)keys,
+					 .values = (__u64)(uintptr_t)values,
+					 .count = batches_fail ? *count / 2 : *count,
+					 .map_fd = (__u32)fd}};
+	long err = syscall(__NR_bpf, BPF_MAP_UPDATE_BATCH, &attr, sizeof(attr));
+
+	(void)opts;
+	*count = attr.batch.count;
+	return err || batches_fail ? -ENOMEM : 0;
+}
+
 static char pin_dir[64];
 
-static void open_engine(struct bench *b)
+static struct engine_options options_of(const struct bench *b)
 {
-	struct engine_options options = {
+	return (struct engine_options){
 		.no_discovery = true,
 		.state_dir = b->state_dir,
 		.probe = {.tier = PROBE_TIER_FS,
@@ -69,6 +88,11 @@ static void open_engine(struct bench *b)
 			  .max_containers = b->max_containers,
 			  .pin_dir = b->state_dir ? pin_dir : NULL},
 	};
+}
+
+static void open_engine(struct bench *b)
+{
+	struct engine_options options = options_of(b);
 
 	assert_int_equal(engine_open(&options, NULL, &b->engine), 0);
 }
@@ -78,6 +102,7 @@ static int open_bench(void **state, enum lab_fs fs, unsigned max_containers)
 	struct bench *b = calloc(1, sizeof(*b));
 
 	skipping_fd = -1;
+	batches_fail = false;
 	b->max_containers = max_containers;
 	b->lab = lab_open(fs, 16, PROBE_TIER_FS);
 	b->lab->probe = probe_close(b->lab->probe, false);
@@ -426,6 +451,43 @@ static void a_rename_whose_mark_was_refused_is_not_the_next_ones(void **state)
 	assert_non_null(strstr(strbuf_str(&told), "/added to /fresh/added by " RENAMER "\n"));
 }
 
+/* --- what is watched --- */
+
+static void expect_mode(const struct bench *b, const char *name, mode_t mode)
+{
+	struct tree_node_info info;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/%s", name);
+	assert_true(is_listed(b, name));
+	tree_node_info(tree_find_path(b->c->tree, path, strlen(path)), &info);
+	assert_int_equal(info.st.st_mode & 07777, mode);
+}
+
+static void what_a_batch_did_not_watch_is_watched_one_by_one(void **state)
+{
+	struct bench *b = *state;
+	char name[32];
+
+	make_dir(b, "dir");
+	for (int i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), "dir/f%d", i);
+		make_file(b, name);
+	}
+	batches_fail = true;
+	begin_and_read(b);
+	for (int i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), "dir/f%d", i);
+		assert_int_equal(chmod(lab_path(b->lab, name), 0751), 0);
+	}
+	assert_true(engine_settle(b->engine, 2000));
+	for (int i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), "dir/f%d", i);
+		expect_mode(b, name, 0751);
+	}
+	assert_int_equal(b->c->incomplete, 0);
+}
+
 /* --- more than is taken at a time --- */
 
 /* Another container's, which nothing about this one waits for. */
@@ -497,6 +559,23 @@ static void expect_counts(struct bench *b, const char *path, uint64_t calls, uin
 	assert_int_equal(info.written_bytes, bytes);
 }
 
+static void pass_over(const struct probe_record *record, void *arg)
+{
+	(void)record;
+	(void)arg;
+}
+
+/* As an agent does that leaves marks set of files that are written to all the time. */
+static void take_records_and_no_marks(const struct bench *b)
+{
+	struct engine_options options = options_of(b);
+	struct probe *probe;
+
+	assert_int_equal(probe_open(&options.probe, NULL, &probe), 0);
+	assert_true(probe_drain(probe, 1000, pass_over, NULL) > 0);
+	probe_close(probe, true);
+}
+
 /* The next container gets the slot of one that is forgotten, and its file the number. */
 static void nothing_is_left_of_who_had_the_slot_before(void **state)
 {
@@ -525,12 +604,18 @@ static void nothing_is_left_of_who_had_the_slot_before(void **state)
 	/* Nor with the next agent. */
 	engine_close(b->engine, true);
 	append_to(b, "new", 4);
+	take_records_and_no_marks(b);
 	open_engine(b);
 	add(b, "next");
 	assert_int_equal(engine_start(b->engine), 0);
 	assert_true(engine_settle(b->engine, 10000));
 	expect_counts(b, "/new", 2, 7);
 	assert_int_equal(b->c->lost[LOSS_GAP], 0);
+
+	/* It has taken the mark that was left: with that, nobody would be told of this. */
+	assert_int_equal(chmod(lab_path(b->lab, "new"), 0751), 0);
+	assert_true(engine_settle(b->engine, 2000));
+	expect_mode(b, "new", 0751);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -543,6 +628,7 @@ int main(void)
 		TEST(what_a_skipped_run_did_not_tell_is_read),
 		TEST(what_the_dirty_ring_refused_is_found_where_the_marks_are),
 		TEST(a_rename_whose_mark_was_refused_is_not_the_next_ones),
+		TEST(what_a_batch_did_not_watch_is_watched_one_by_one),
 		TEST(who_waits_for_what_is_put_off_sleeps),
 		TEST(an_answer_waits_for_all_that_was_there_at_the_question),
 		cmocka_unit_test_setup_teardown(nothing_is_left_of_who_had_the_slot_before,
