@@ -34,11 +34,11 @@ static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 		return false;
 	}
 	slot = h.slot;
-	ret->dir = address_of(dir);
-	slot->inode = ret->dir;
+	slot->inode = (__u64)dir;
+	ret->dir = *(volatile __u64 *)&slot->inode; /* as address_of(), without a call */
 	slot->ino = dir->i_ino;
 	slot->gen = dir->i_generation;
-	slot->sb_dev = BPF_CORE_READ(dir, i_sb, s_dev);
+	slot->sb_dev = PEEK(struct super_block, dir->i_sb, s_dev);
 	slot->dev = slot->sb_dev;
 	slot_judge_dir(h.index);
 	ret->cgroup_id = slot->cgroup_id;
@@ -76,7 +76,7 @@ __weak __noinline int emit_first_write(__u32 index, __u64 bytes, bool is_async)
 	if (!slot)
 		return 0;
 	inode = (struct inode *)slot->inode;
-	op.mode = BPF_CORE_READ(inode, i_mode);
+	op.mode = PEEK(struct inode, inode, i_mode);
 	op.container = slot->container;
 	op.target = slot->target;
 	op.dev = slot->dev;
@@ -88,7 +88,7 @@ __weak __noinline int emit_first_write(__u32 index, __u64 bytes, bool is_async)
 	op.dentry = inode_dentry(slot->inode);
 	op.root = slot->root;
 	op.is_async = is_async;
-	if (!BPF_CORE_READ(inode, i_nlink))
+	if (!PEEK(struct inode, inode, i_nlink))
 		op.flags |= DW_RECORD_UNLINKED;
 	emit_op(&op);
 	return 0;

@@ -44,6 +44,10 @@ typedef _Bool bool;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct load_weight {
+	unsigned long weight; /* peek.bpf.h: a number of this size in a struct that has a name */
+};
+
 struct hlist_node {
 	struct hlist_node *next;
 };

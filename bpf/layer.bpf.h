@@ -118,9 +118,9 @@ static __always_inline struct dw_root *root_at(struct inode *inode, __u32 dev)
 	struct dw_inode key = {.dev = dev};
 	struct dw_root *root;
 
-	key.ino = BPF_CORE_READ(inode, i_ino);
+	key.ino = PEEK(struct inode, inode, i_ino);
 	root = bpf_map_lookup_elem(&roots, &key);
-	return root && is_root(root, BPF_CORE_READ(inode, i_generation)) ? root : NULL;
+	return root && is_root(root, PEEK(struct inode, inode, i_generation)) ? root : NULL;
 }
 
 /*
@@ -134,9 +134,9 @@ __weak __noinline __u64 climb(__u64 start, __u32 dev)
 	int i;
 
 	for (i = 0; i < WALK_DEPTH; i++) {
-		if (root_at(BPF_CORE_READ(dentry, d_inode), dev))
+		if (root_at(PEEK_POINTER(struct dentry, dentry, d_inode), dev))
 			return (__u64)dentry;
-		parent = BPF_CORE_READ(dentry, d_parent);
+		parent = PEEK_POINTER(struct dentry, dentry, d_parent);
 		if (parent == dentry)
 			return 0;
 		dentry = parent;
@@ -169,7 +169,7 @@ static __always_inline bool is_beneath(__u64 dir, __u64 root)
 	for (i = 0; i < WALK_DEPTH; i++) {
 		if (dir == root)
 			return true;
-		dir = (__u64)BPF_CORE_READ((struct dentry *)dir, d_parent);
+		dir = (__u64)PEEK_POINTER(struct dentry, dir, d_parent);
 	}
 	return false;
 }
@@ -191,7 +191,7 @@ static __always_inline bool dir_is_known(const struct dir_root *d, __u64 dir, __
  */
 __weak __noinline __u64 root_above_dir(__u64 dir, __u32 dev)
 {
-	__u64 parent = (__u64)BPF_CORE_READ((struct dentry *)dir, d_parent), root;
+	__u64 parent = (__u64)PEEK_POINTER(struct dentry, dir, d_parent), root;
 	__u32 key = (dir * 0x9E3779B97F4A7C15ull >> 56) & (DIRS_COUNT - 1);
 	struct dir_root *d = bpf_map_lookup_elem(&dirs, &key);
 	struct dw_control *control = control_get();
@@ -219,7 +219,7 @@ static __always_inline __u64 root_above_file(const struct dw_slot *slot, __u64 f
 
 	if (is_root(bpf_map_lookup_elem(&roots, &key), slot->gen))
 		return file;
-	parent = BPF_CORE_READ(dentry, d_parent);
+	parent = PEEK_POINTER(struct dentry, dentry, d_parent);
 	return parent == dentry ? 0 : root_above_dir((__u64)parent, slot->dev);
 }
 
@@ -230,7 +230,7 @@ static __always_inline __u64 root_above_file(const struct dw_slot *slot, __u64 f
  */
 static __always_inline __u64 inode_dentry(__u64 inode)
 {
-	__u64 alias = (__u64)BPF_CORE_READ((struct inode *)inode, i_dentry.first);
+	__u64 alias = (__u64)PEEK_POINTER(struct inode, inode, i_dentry.first);
 
 	if (!alias)
 		return 0;
@@ -241,7 +241,7 @@ static __always_inline __u64 inode_dentry(__u64 inode)
 
 static __always_inline void verdict_of_root(struct dw_slot *slot, __u64 dentry)
 {
-	struct dw_root *root = root_at(BPF_CORE_READ((struct dentry *)dentry, d_inode), slot->dev);
+	struct dw_root *root = root_at(PEEK_POINTER(struct dentry, dentry, d_inode), slot->dev);
 
 	slot->verdict = DW_VERDICT_NOBODY;
 	if (!root)

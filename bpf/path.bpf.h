@@ -16,6 +16,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "maps.bpf.h"
+#include "peek.bpf.h"
 
 #define PATH_STEP  16 /* components of a path put together by one call */
 #define PATH_STEPS 12 /* calls, at most */
@@ -138,10 +139,8 @@ static __always_inline bool path_prepend_name(struct scratch *s, const void *nam
 
 static __always_inline bool path_prepend(struct scratch *s, struct dentry *dentry)
 {
-	struct qstr name = {};
-
-	bpf_core_read(&name, sizeof(name), &dentry->d_name);
-	return path_prepend_name(s, name.name, name.len);
+	return path_prepend_name(s, PEEK_POINTER(struct dentry, dentry, d_name.name),
+				 PEEK(struct dentry, dentry, d_name.len));
 }
 
 /* Returns where in .path the path starts; it ends with a NUL at DW_PATH_MAX - 1. */
@@ -172,7 +171,7 @@ __weak __noinline __u64 walk_path(__u32 which, __u64 start, __u64 stop)
 	for (i = 0; i < PATH_STEP; i++) {
 		if ((__u64)dentry == stop)
 			return 0;
-		parent = BPF_CORE_READ(dentry, d_parent);
+		parent = PEEK_POINTER(struct dentry, dentry, d_parent);
 		if (parent == dentry) {
 			s->has_missed = !!stop;
 			return 0;

@@ -110,11 +110,7 @@ static __always_inline struct inode *inode_of_fd(struct task_struct *task, __u32
 }
 
 #ifdef DW_RDONLY_CAST
-/* --- since 6.2 a number can be made a typed pointer, which is then read without a call --- */
 
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
-
-#define AS(type, p) ((type *)bpf_rdonly_cast((const void *)(p), bpf_core_type_id_kernel(type)))
 /* What the pointer at @p points to, whatever that is. */
 #define POINTER_AT(p) (AS(struct hlist_head, p)->first)
 

@@ -156,7 +156,7 @@ static int resize_maps(const struct probe *p, struct bpf_object *object)
 static const void *choose_object(struct probe *p, const struct load *l, size_t *ret_size)
 {
 	p->is_old_kernel = !btf_has_enumerator(l->btf, "bpf_func_id", "BPF_FUNC_for_each_map_elem");
-	p->uses_cast = !p->is_old_kernel && l->tier == PROBE_TIER_SYSCALL && !p->cast_refused &&
+	p->uses_cast = !p->is_old_kernel && !p->cast_refused &&
 		       choose_kernel_has(l->btf, "bpf_rdonly_cast");
 	if (p->is_old_kernel)
 		return opt_old_bpf__elf_bytes(ret_size);
@@ -182,24 +182,24 @@ static int try_load(struct probe *p, const struct load *l, struct bpf_object **r
 {
 	struct bpf_object *object = NULL;
 	struct hook *h;
+	bool has_some;
 	int err;
 
 	refused_program[0] = '\0';
 	err = open_object(p, l, &object);
-	if (!err && !choose_programs(p, l, object) && l->module)
-		err = -ENOENT;
+	has_some = !err && (choose_programs(p, l, object) || !l->module);
 	if (!err)
-		err = bpf_object__load(object);
+		err = has_some ? bpf_object__load(object) : -ENOENT;
 	if (!err) {
 		*ret = object;
 		return 0;
 	}
 	bpf_object__close(object);
-	h = choose_hook_of(p, refused_program);
-	if (p->uses_cast && (!h || !strcmp(refused_program, "on_sys_exit"))) {
+	if (p->uses_cast && has_some) {
 		p->cast_refused = true; /* the main object does without */
 		return -EAGAIN;
 	}
+	h = choose_hook_of(p, refused_program);
 	if (!h)
 		return err;
 	probe_hooks_note(h, err, "refused by the kernel");
