@@ -2,7 +2,7 @@
 /*
  * test_bpf_engine.c - the engine on a kernel side of its own: changes during a first scan,
  * programs that are detached, runs that are skipped, marks whose records were refused,
- * batches that fail, slots and inode numbers that are used again.
+ * batches that fail, executions, slots and inode numbers that are used again.
  */
 #include "lab.h"
 
@@ -533,6 +533,58 @@ static void who_waits_for_what_is_put_off_sleeps(void **state)
 	assert_in_range(b->engine->work_round - rounds, 2, 100);
 }
 
+/* --- executions --- */
+
+static void copy_program(const char *to)
+{
+	lab_run("cp /bin/true %s", to);
+}
+
+static void execute(const struct bench *b, const char *name)
+{
+	lab_run("%s", lab_path(b->lab, name));
+}
+
+static void count_runs(struct bench *b, uint64_t expected)
+{
+	assert_true(engine_settle(b->engine, 2000));
+	engine_count_execs(b->engine, track_of(b));
+	assert_int_equal(b->c->new_executable_runs, expected);
+}
+
+static void runs_of_what_the_list_does_not_have_yet_are_counted(void **state)
+{
+	struct bench *b = *state;
+
+	begin_and_read(b);
+	copy_program(lab_path(b->lab, "tool"));
+	execute(b, "tool");
+	execute(b, "tool");
+	engine_flush_now(b->engine, true);
+	engine_flush_events(b->engine);
+	assert_false(is_listed(b, "tool"));
+	engine_count_execs(b->engine, track_of(b)); /* a scrape, before the layer is looked at */
+	count_runs(b, 2);
+	execute(b, "tool");
+	count_runs(b, 3);
+}
+
+static void runs_of_the_image_s_own_are_not_counted_once_it_has_changed(void **state)
+{
+	auto_free char *own = NULL;
+	struct bench *b = *state;
+
+	own = beside(b->lab, "lower/own");
+	copy_program(own);
+	begin_and_read(b);
+	execute(b, "own");
+	count_runs(b, 0);
+	count_runs(b, 0); /* sees that nothing was told meanwhile of a change before those */
+	assert_int_equal(chmod(lab_path(b->lab, "own"), 0711), 0);
+	execute(b, "own");
+	count_runs(b, 1);
+}
+
 /* --- numbers that are used again --- */
 
 static void append_to(const struct bench *b, const char *name, size_t len)
@@ -628,6 +680,8 @@ int main(void)
 		TEST(what_a_skipped_run_did_not_tell_is_read),
 		TEST(what_the_dirty_ring_refused_is_found_where_the_marks_are),
 		TEST(a_rename_whose_mark_was_refused_is_not_the_next_ones),
+		TEST(runs_of_what_the_list_does_not_have_yet_are_counted),
+		TEST(runs_of_the_image_s_own_are_not_counted_once_it_has_changed),
 		TEST(what_a_batch_did_not_watch_is_watched_one_by_one),
 		TEST(who_waits_for_what_is_put_off_sleeps),
 		TEST(an_answer_waits_for_all_that_was_there_at_the_question),

@@ -88,6 +88,19 @@ void engine_note_exec(struct engine *e, struct track *t, const struct queued_op 
 	emit_exec(e, t, q, &info);
 }
 
+/*
+ * Runs while it was the image's own do not count later. That it was can be said only of those
+ * before a moment up to which all is told and looked at: a new file may yet be unknown.
+ */
+static void note_own(struct engine *e, const struct track *t, struct executed *x, uint64_t runs)
+{
+	if (x->own && probe_has_told(e->probe, &x->own_then) && t->c->tree &&
+	    tree_is_settled(t->c->tree))
+		x->seen = x->own;
+	x->own = runs;
+	probe_note_moment(e->probe, &x->own_then);
+}
+
 void engine_count_execs(struct engine *e, struct track *t)
 {
 	struct tree_node_info info;
@@ -98,8 +111,11 @@ void engine_count_execs(struct engine *e, struct track *t)
 
 		if (probe_read_execs(e->probe, x->overlay_dev, x->ino, &runs) || runs <= x->seen)
 			continue;
-		if (drifted_node(t, x->path, &info))
-			t->c->new_executable_runs += runs - x->seen;
-		x->seen = runs; /* runs while it was the image's own do not count later */
+		if (!drifted_node(t, x->path, &info)) {
+			note_own(e, t, x, runs);
+			continue;
+		}
+		t->c->new_executable_runs += runs - x->seen;
+		x->seen = runs;
 	}
 }

@@ -62,6 +62,8 @@ struct executed {
 	uint64_t ino;
 	uint32_t overlay_dev;
 	uint64_t seen; /* runs already counted or passed over */
+	uint64_t own;  /* runs that are the image's own if, when all is told up to then, ... */
+	struct probe_moment own_then; /* ... the file has still not drifted */
 	char *path;
 };
 
