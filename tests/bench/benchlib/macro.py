@@ -186,14 +186,9 @@ class Watched:
         self.cpu.append(done[True][1] / done[False][1])
         self.bare_wall.append(done[False][0])
 
-    def spread(self):
-        return stats.half_width(self.wall)
-
-    def cpu_spread(self):
-        return stats.half_width(self.cpu)
-
     def is_resolved(self):
-        return self.spread() <= SPREAD and self.cpu_spread() <= SPREAD
+        return all(stats.at_most(stats.figure(values), goal, 1, SPREAD) != stats.UNRESOLVED
+                   for values, goal in ((self.wall, WALL), (self.cpu, CPU)))
 
     def is_missed(self):
         """Beyond a goal with all of its interval: further pairs only tell by how much."""
