@@ -21,9 +21,9 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
 
 /* A number of the @type at @p. */
 #define PEEK(type, p, field) (AS(type, p)->field)
-/* A pointer, not a typed one: global functions take numbers only. */
-#define PEEK_POINTER(type, p, field) \
-	((void *)AS(struct load_weight, (__u64)(p) + bpf_core_field_offset(type, field))->weight)
+/* The pointer that lies at @p, not a typed one: global functions take numbers only. */
+#define POINTER_AT(p)		     ((void *)AS(struct load_weight, p)->weight)
+#define PEEK_POINTER(type, p, field) POINTER_AT((__u64)(p) + bpf_core_field_offset(type, field))
 
 #else
 

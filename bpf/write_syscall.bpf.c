@@ -111,9 +111,6 @@ static __always_inline struct inode *inode_of_fd(struct task_struct *task, __u32
 
 #ifdef DW_RDONLY_CAST
 
-/* What the pointer at @p points to, whatever that is. */
-#define POINTER_AT(p) (AS(struct hlist_head, p)->first)
-
 static __always_inline struct inode *typed_inode_of_fd(struct task_struct *task, __u32 fd)
 {
 	struct fdtable *fdt = TASK_LOAD(task, files, fdt);
