@@ -286,7 +286,8 @@ void engine_sweep_dirty(struct engine *e, bool now);
 /* engine_sizes.c */
 /* Somebody asks: what marks tell that were left where they are becomes work. */
 void engine_take_left(struct engine *e);
-void engine_wake(struct track *t); /* the same of marks of its own, of one layer */
+/* The same of one layer's marks of its own. Returns how many inodes are to be looked at. */
+size_t engine_wake(struct track *t);
 /* For subscribers, who ask for nothing but are told of changes: when it is due. */
 void engine_take_left_in_turn(struct engine *e, uint64_t now_ns);
 

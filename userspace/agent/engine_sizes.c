@@ -61,7 +61,7 @@ static void take_shared(struct engine *e)
 	e->shared_due_ns = clock_mono_ns() + rest_after(taken.found, EVERY_NS, MOST_NS);
 }
 
-static size_t wake_one(struct track *t)
+size_t engine_wake(struct track *t)
 {
 	size_t woken = t->c->tree ? tree_wake(t->c->tree) : 0;
 
@@ -72,13 +72,8 @@ static size_t wake_one(struct track *t)
 
 static int wake_tree(struct ledger_container *c, void *arg)
 {
-	*(uint64_t *)arg += wake_one(c->engine_data);
+	*(uint64_t *)arg += engine_wake(c->engine_data);
 	return 0;
-}
-
-void engine_wake(struct track *t)
-{
-	wake_one(t);
 }
 
 static void wake_all(struct engine *e)
