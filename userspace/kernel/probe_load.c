@@ -182,20 +182,23 @@ static int try_load(struct probe *p, const struct load *l, struct bpf_object **r
 {
 	struct bpf_object *object = NULL;
 	struct hook *h;
-	bool has_some;
 	int err;
 
-	refused_program[0] = '\0';
 	err = open_object(p, l, &object);
-	has_some = !err && (choose_programs(p, l, object) || !l->module);
-	if (!err)
-		err = has_some ? bpf_object__load(object) : -ENOENT;
+	if (!err && !choose_programs(p, l, object) && l->module)
+		err = -ENOENT;
+	if (err) {
+		bpf_object__close(object);
+		return err;
+	}
+	refused_program[0] = '\0';
+	err = bpf_object__load(object);
 	if (!err) {
 		*ret = object;
 		return 0;
 	}
 	bpf_object__close(object);
-	if (p->uses_cast && has_some) {
+	if (p->uses_cast) {
 		p->cast_refused = true; /* the main object does without */
 		return -EAGAIN;
 	}
