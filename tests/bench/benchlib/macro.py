@@ -186,14 +186,17 @@ class Watched:
         self.cpu.append(done[True][1] / done[False][1])
         self.bare_wall.append(done[False][0])
 
+    def judged(self):
+        return ("wall", self.wall, WALL), ("cpu", self.cpu, CPU)
+
     def is_resolved(self):
         return all(stats.at_most(stats.figure(values), goal, 1, SPREAD) != stats.UNRESOLVED
-                   for values, goal in ((self.wall, WALL), (self.cpu, CPU)))
+                   for _, values, goal in self.judged())
 
     def is_missed(self):
         """Beyond a goal with all of its interval: further pairs only tell by how much."""
         return any(values and stats.median(values) - stats.half_width(values) > goal
-                   for values, goal in ((self.wall, WALL), (self.cpu, CPU)))
+                   for _, values, goal in self.judged())
 
     def claim(self):
         """Who has the smallest is next."""
@@ -232,7 +235,7 @@ def report(result, all_of):
     for (name, variant), w in all_of.items():
         if not w.wall:
             continue
-        for what, values, limit in (("wall", w.wall, WALL), ("cpu", w.cpu, CPU)):
+        for what, values, limit in w.judged():
             result.set(f"macro.{name}.{variant}.{what}", stats.figure(values), unit="of bare",
                        limit=limit, base=1, resolution=SPREAD)
         result.set(f"macro.{name}.bare_seconds", stats.median(w.bare_wall), unit="s")
