@@ -2,9 +2,9 @@
 /*
  * test_bpf_engine.c - the engine on a kernel side of its own: changes during a first scan,
  * programs that are detached, runs that are skipped, marks whose records were refused,
- * batches that fail, executions, slots and inode numbers that are used again.
+ * slots and inode numbers that are used again.
  */
-#include "lab.h"
+#include "bench.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -16,26 +16,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-#include "agent/engine_internal.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
 #include "kernel/probe_internal.h"
 
-#define DIRS	300
-#define FILES	40 /* in each of them */
-#define DIRTY	100
-#define RECORDS 9000 /* more than two drains take, less than the ring holds */
-
-struct bench {
-	struct lab *lab;
-	struct engine *engine;
-	struct ledger_container *c;
-	unsigned max_containers;
-	char *state_dir; /* NULL: nothing is left to a next agent */
-};
+#define DIRS  300
+#define FILES 40 /* in each of them */
+#define DIRTY 100
 
 /* --- runs that the kernel skipped, as it tells of them --- */
 
@@ -57,64 +46,10 @@ int bpf_obj_get_info_by_fd(int fd, void *info, __u32 *len)
 	return 0;
 }
 
-/* --- batches of which only half is done --- */
-
-static bool batches_fail;
-
-/* In place of libbpf's. */
-int bpf_map_update_batch(int fd, const void *keys, const void *values, __u32 *count,
-			 const struct bpf_map_batch_opts *opts)
-{
-	union bpf_attr attr = {.batch = {.keys = (__u64)(uintptr_t)keys,
-					 .values = (__u64)(uintptr_t)values,
-					 .count = batches_fail ? *count / 2 : *count,
-					 .map_fd = (__u32)fd}};
-	long err = syscall(__NR_bpf, BPF_MAP_UPDATE_BATCH, &attr, sizeof(attr));
-
-	(void)opts;
-	*count = attr.batch.count;
-	return err || batches_fail ? -ENOMEM : 0;
-}
-
-static char pin_dir[64];
-
-static struct engine_options options_of(const struct bench *b)
-{
-	return (struct engine_options){
-		.no_discovery = true,
-		.state_dir = b->state_dir,
-		.probe = {.tier = PROBE_TIER_FS,
-			  .dirty_ring_bytes = 4096,
-			  .max_containers = b->max_containers,
-			  .pin_dir = b->state_dir ? pin_dir : NULL},
-	};
-}
-
-static void open_engine(struct bench *b)
-{
-	struct engine_options options = options_of(b);
-
-	assert_int_equal(engine_open(&options, NULL, &b->engine), 0);
-}
-
-static int open_bench(void **state, enum lab_fs fs, unsigned max_containers)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	skipping_fd = -1;
-	batches_fail = false;
-	b->max_containers = max_containers;
-	b->lab = lab_open(fs, 16, PROBE_TIER_FS);
-	b->lab->probe = probe_close(b->lab->probe, false);
-	*state = b;
-	return 0;
-}
-
 static int setup(void **state)
 {
-	open_bench(state, LAB_ROOT_FS, 0);
-	open_engine(*state);
-	return 0;
+	skipping_fd = -1;
+	return bench_setup(state);
 }
 
 /* Pinned; on a small file system of its own, where numbers are used again at once. */
@@ -124,101 +59,12 @@ static int setup_for_one(void **state)
 
 	if (access("/sys/fs/bpf", W_OK))
 		skip();
-	open_bench(state, LAB_EXT4, 1);
+	bench_open(state, LAB_EXT4, 1);
 	b = *state;
-	snprintf(pin_dir, sizeof(pin_dir), "/sys/fs/bpf/dw-test-engine-%d", (int)getpid());
+	snprintf(b->pin_dir, sizeof(b->pin_dir), "/sys/fs/bpf/dw-test-engine-%d", (int)getpid());
 	assert_true(asprintf(&b->state_dir, "%s/state", b->lab->dir) > 0);
-	open_engine(b);
+	bench_open_engine(b);
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	engine_close(b->engine, false);
-	if (b->state_dir)
-		probe_unpin(pin_dir);
-	free(b->state_dir);
-	lab_close(b->lab);
-	free(b);
-	return 0;
-}
-
-/* "<dir>/fs/<name>", for the description to own. */
-static char *beside(const struct lab *lab, const char *name)
-{
-	char *path = NULL;
-
-	assert_true(asprintf(&path, "%s/fs/%s", lab->dir, name) > 0);
-	return path;
-}
-
-/* @overlay_dev 0: it is not mounted. */
-static struct ledger_container *add_layer(const struct bench *b, const char *id, const char *upper,
-					  uint32_t overlay_dev)
-{
-	struct container *meta = container_new(id, "driftwatch");
-	struct ledger_container *c;
-
-	meta->overlay.upper = beside(b->lab, upper);
-	meta->overlay.work = overlay_dev ? beside(b->lab, "work/work") : NULL;
-	meta->overlay.lowers = calloc(1, sizeof(char *));
-	meta->overlay.lowers[0] = beside(b->lab, "lower");
-	meta->overlay.lowers_len = 1;
-	meta->overlay.dev = overlay_dev;
-	assert_int_equal(engine_add_own(b->engine, meta, &c), 0);
-	container_free(meta);
-	return c;
-}
-
-static void add(struct bench *b, const char *id)
-{
-	b->c = add_layer(b, id, "upper", b->lab->overlay_dev);
-}
-
-static void begin(struct bench *b)
-{
-	add(b, "lab");
-	assert_true(b->c->counts_pending); /* what was counted before goes with the first scan */
-	assert_int_equal(engine_start(b->engine), 0);
-}
-
-static struct track *track_of(const struct bench *b)
-{
-	return b->c->engine_data;
-}
-
-static void begin_and_read(struct bench *b)
-{
-	begin(b);
-	assert_true(engine_settle(b->engine, 10000));
-	assert_false(b->c->counts_pending);
-	assert_false(track_of(b)->is_scanned);
-	engine_look_after(b->engine, track_of(b)); /* what the reading itself may have lost */
-	engine_look_after(b->engine, track_of(b));
-	assert_int_equal(b->c->incomplete, 0);
-}
-
-static bool is_listed(const struct bench *b, const char *name)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/%s", name);
-	return tree_find_path(b->c->tree, path, strlen(path));
-}
-
-static void make_dir(const struct bench *b, const char *name)
-{
-	assert_int_equal(mkdir(lab_path(b->lab, name), 0755), 0);
-}
-
-static void make_file(const struct bench *b, const char *name)
-{
-	int fd = open(lab_path(b->lab, name), O_CREAT | O_WRONLY, 0644);
-
-	assert_true(fd >= 0);
-	close(fd);
 }
 
 static void make_wide(const struct bench *b, int files)
@@ -227,10 +73,10 @@ static void make_wide(const struct bench *b, int files)
 
 	for (int i = 0; i < DIRS; i++) {
 		snprintf(name, sizeof(name), "d%d", i);
-		make_dir(b, name);
+		bench_make_dir(b, name);
 		for (int j = 0; j < files; j++) {
 			snprintf(name, sizeof(name), "d%d/f%d", i, j);
-			make_file(b, name);
+			bench_make_file(b, name);
 		}
 	}
 }
@@ -255,7 +101,7 @@ static void what_changes_during_the_first_scan_is_in_the_list(void **state)
 	int i;
 
 	make_wide(b, FILES);
-	begin(b);
+	bench_begin(b);
 	do {
 		engine_step(b->engine);
 		i = find_read(b);
@@ -263,13 +109,13 @@ static void what_changes_during_the_first_scan_is_in_the_list(void **state)
 	assert_false(tree_is_complete(b->c->tree));
 	snprintf(late, sizeof(late), "d%d/late", i);
 	snprintf(gone, sizeof(gone), "d%d/f0", i);
-	make_file(b, late);
+	bench_make_file(b, late);
 	assert_int_equal(unlink(lab_path(b->lab, gone)), 0);
 
 	assert_true(engine_settle(b->engine, 20000));
 	assert_true(ledger_container_is_complete(b->c));
-	assert_true(is_listed(b, late));
-	assert_false(is_listed(b, gone));
+	assert_true(bench_lists(b, late));
+	assert_false(bench_lists(b, gone));
 	assert_int_equal(tree_entries(b->c->tree), DIRS * (FILES + 1));
 }
 
@@ -300,7 +146,7 @@ static void pass_ten_seconds(struct track *t)
 static void expect_healed(struct bench *b, enum loss_reason reason, uint64_t count,
 			  uint64_t rescans)
 {
-	struct track *t = track_of(b);
+	struct track *t = bench_track(b);
 
 	engine_check_probe(b->engine);
 	assert_int_equal(b->c->lost[reason], count);
@@ -320,17 +166,17 @@ static void what_a_detached_program_did_not_tell_is_read(void **state)
 {
 	struct bench *b = *state;
 
-	begin_and_read(b);
+	bench_begin_and_read(b);
 	detach(b, "on_mark_inode_dirty");
 	detach(b, "on_ext4_mark_inode_dirty");
-	make_dir(b, "unheard");
+	bench_make_dir(b, "unheard");
 	assert_true(engine_settle(b->engine, 2000));
-	assert_false(is_listed(b, "unheard"));
+	assert_false(bench_lists(b, "unheard"));
 	expect_healed(b, LOSS_DETACHED, 2, 1);
-	assert_true(is_listed(b, "unheard"));
-	make_dir(b, "heard");
+	assert_true(bench_lists(b, "unheard"));
+	bench_make_dir(b, "heard");
 	assert_true(engine_settle(b->engine, 2000));
-	assert_true(is_listed(b, "heard"));
+	assert_true(bench_lists(b, "heard"));
 }
 
 /* As if the run that would have marked the root had been skipped. */
@@ -340,29 +186,29 @@ static void make_unheard(struct bench *b, const char *name)
 	struct dw_inode root = {.ino = lab_ino(b->lab->upper), .dev = lab_dev(b->lab->upper)};
 
 	bpf_map_delete_elem(p->maps[MAP_WATCHED], &root);
-	make_dir(b, name);
+	bench_make_dir(b, name);
 }
 
 static void what_a_skipped_run_did_not_tell_is_read(void **state)
 {
 	struct bench *b = *state;
 
-	begin_and_read(b);
+	bench_begin_and_read(b);
 	/* One that found no room, and one that the kernel did not begin. */
 	make_unheard(b, "early");
 	engine_probe(b->engine)->control->lost_runs += 3;
 	assert_true(engine_settle(b->engine, 2000));
-	assert_false(is_listed(b, "early"));
+	assert_false(bench_lists(b, "early"));
 	expect_healed(b, LOSS_PROGRAM_MISS, 3, 1);
-	assert_true(is_listed(b, "early"));
+	assert_true(bench_lists(b, "early"));
 
 	make_unheard(b, "late");
 	skipping_fd = hook_of(b, "on_mark_inode_dirty")->prog_fd;
 	skipped = 2;
 	assert_true(engine_settle(b->engine, 2000));
-	assert_false(is_listed(b, "late"));
+	assert_false(bench_lists(b, "late"));
 	expect_healed(b, LOSS_PROGRAM_MISS, 5, 2);
-	assert_true(is_listed(b, "late"));
+	assert_true(bench_lists(b, "late"));
 }
 
 static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **state)
@@ -370,17 +216,17 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 	struct bench *b = *state;
 	struct tree_counts before, after;
 	struct ledger_container *quiet;
-	char name[32], *other = beside(b->lab, "quiet");
+	char name[32], *other = bench_beside(b->lab, "quiet");
 
 	assert_int_equal(mkdir(other, 0755), 0);
 	free(other);
-	quiet = add_layer(b, "quiet", "quiet", 0);
+	quiet = bench_add_layer(b, "quiet", "quiet", 0);
 	make_wide(b, 0);
-	begin_and_read(b);
+	bench_begin_and_read(b);
 	tree_counts(b->c->tree, &before);
 	for (int i = 0; i < DIRTY; i++) {
 		snprintf(name, sizeof(name), "d%d/new", i);
-		make_file(b, name);
+		bench_make_file(b, name);
 	}
 	assert_true(probe_dirty_overflowed(engine_probe(b->engine)));
 	assert_true(engine_settle(b->engine, 10000));
@@ -393,9 +239,9 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 	engine_refresh_counters(b->engine, NULL);
 	assert_int_equal(b->c->incomplete, 1u << LOSS_DIRTY_FULL);
 	assert_int_equal(quiet->incomplete, 0);
-	engine_look_after(b->engine, track_of(b));
+	engine_look_after(b->engine, bench_track(b));
 	assert_true(b->c->lost[LOSS_DIRTY_FULL] > 0);
-	engine_look_after(b->engine, track_of(b));
+	engine_look_after(b->engine, bench_track(b));
 	assert_int_equal(b->c->incomplete, 0);
 	assert_int_equal(b->c->rescans[LOSS_DIRTY_FULL], 0);
 }
@@ -436,153 +282,19 @@ static void a_rename_whose_mark_was_refused_is_not_the_next_ones(void **state)
 	char name[32];
 
 	make_wide(b, 0);
-	make_file(b, "added");
-	begin_and_read(b);
+	bench_make_file(b, "added");
+	bench_begin_and_read(b);
 	assert_true(engine_subscribe(b->engine, false, note_rename, &told) >= 0);
 	for (int i = 0; i < DIRTY; i++) {
 		snprintf(name, sizeof(name), "d%d/new", i);
-		make_file(b, name);
+		bench_make_file(b, name);
 	}
 	assert_true(probe_dirty_overflowed(engine_probe(b->engine)));
 	move_as_another_process(b);
-	make_dir(b, "later"); /* the last mark of the directory above is ours */
+	bench_make_dir(b, "later"); /* the last mark of the directory above is ours */
 	assert_true(engine_settle(b->engine, 10000));
 	assert_non_null(strstr(strbuf_str(&told), "/lower to /fresh/lower by " RENAMER "\n"));
 	assert_non_null(strstr(strbuf_str(&told), "/added to /fresh/added by " RENAMER "\n"));
-}
-
-/* --- what is watched --- */
-
-static void expect_mode(const struct bench *b, const char *name, mode_t mode)
-{
-	struct tree_node_info info;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/%s", name);
-	assert_true(is_listed(b, name));
-	tree_node_info(tree_find_path(b->c->tree, path, strlen(path)), &info);
-	assert_int_equal(info.st.st_mode & 07777, mode);
-}
-
-static void what_a_batch_did_not_watch_is_watched_one_by_one(void **state)
-{
-	struct bench *b = *state;
-	char name[32];
-
-	make_dir(b, "dir");
-	for (int i = 0; i < FILES; i++) {
-		snprintf(name, sizeof(name), "dir/f%d", i);
-		make_file(b, name);
-	}
-	batches_fail = true;
-	begin_and_read(b);
-	for (int i = 0; i < FILES; i++) {
-		snprintf(name, sizeof(name), "dir/f%d", i);
-		assert_int_equal(chmod(lab_path(b->lab, name), 0751), 0);
-	}
-	assert_true(engine_settle(b->engine, 2000));
-	for (int i = 0; i < FILES; i++) {
-		snprintf(name, sizeof(name), "dir/f%d", i);
-		expect_mode(b, name, 0751);
-	}
-	assert_int_equal(b->c->incomplete, 0);
-}
-
-/* --- more than is taken at a time --- */
-
-/* Another container's, which nothing about this one waits for. */
-static void make_records(const struct bench *b)
-{
-	auto_free char *file = beside(b->lab, "noisy/file");
-
-	for (int i = 0; i < RECORDS; i++) {
-		int fd = open(file, O_CREAT | O_WRONLY | O_TRUNC, 0644);
-
-		assert_true(fd >= 0);
-		assert_int_equal(write(fd, "x", 1), 1);
-		close(fd);
-	}
-}
-
-static void an_answer_waits_for_all_that_was_there_at_the_question(void **state)
-{
-	struct bench *b = *state;
-	struct probe_moment asked;
-
-	lab_run("mkdir %s/fs/noisy", b->lab->dir);
-	add_layer(b, "noisy", "noisy", 0);
-	begin_and_read(b);
-	make_records(b);
-	probe_note_moment(engine_probe(b->engine), &asked);
-	assert_false(probe_has_told(engine_probe(b->engine), &asked));
-	assert_true(engine_settle_container(b->engine, b->c, 10000));
-	assert_true(probe_has_told(engine_probe(b->engine), &asked));
-}
-
-/* A mark from before the change is visible is looked at again, 100 ms later. */
-static void who_waits_for_what_is_put_off_sleeps(void **state)
-{
-	struct bench *b = *state;
-	uint64_t rounds;
-
-	make_file(b, "file");
-	begin_and_read(b);
-	assert_int_equal(setxattr(lab_path(b->lab, "file"), "user.x", "y", 1, 0), 0);
-	rounds = b->engine->work_round;
-	assert_true(engine_settle(b->engine, 10000));
-	assert_in_range(b->engine->work_round - rounds, 2, 100);
-}
-
-/* --- executions --- */
-
-static void copy_program(const char *to)
-{
-	lab_run("cp /bin/true %s", to);
-}
-
-static void execute(const struct bench *b, const char *name)
-{
-	lab_run("%s", lab_path(b->lab, name));
-}
-
-static void count_runs(struct bench *b, uint64_t expected)
-{
-	assert_true(engine_settle(b->engine, 2000));
-	engine_count_execs(b->engine, track_of(b));
-	assert_int_equal(b->c->new_executable_runs, expected);
-}
-
-static void runs_of_what_the_list_does_not_have_yet_are_counted(void **state)
-{
-	struct bench *b = *state;
-
-	begin_and_read(b);
-	copy_program(lab_path(b->lab, "tool"));
-	execute(b, "tool");
-	execute(b, "tool");
-	engine_flush_now(b->engine, true);
-	engine_flush_events(b->engine);
-	assert_false(is_listed(b, "tool"));
-	engine_count_execs(b->engine, track_of(b)); /* a scrape, before the layer is looked at */
-	count_runs(b, 2);
-	execute(b, "tool");
-	count_runs(b, 3);
-}
-
-static void runs_of_the_image_s_own_are_not_counted_once_it_has_changed(void **state)
-{
-	auto_free char *own = NULL;
-	struct bench *b = *state;
-
-	own = beside(b->lab, "lower/own");
-	copy_program(own);
-	begin_and_read(b);
-	execute(b, "own");
-	count_runs(b, 0);
-	count_runs(b, 0); /* sees that nothing was told meanwhile of a change before those */
-	assert_int_equal(chmod(lab_path(b->lab, "own"), 0711), 0);
-	execute(b, "own");
-	count_runs(b, 1);
 }
 
 /* --- numbers that are used again --- */
@@ -620,7 +332,7 @@ static void pass_over(const struct probe_record *record, void *arg)
 /* As an agent does that leaves marks set of files that are written to all the time. */
 static void take_records_and_no_marks(const struct bench *b)
 {
-	struct engine_options options = options_of(b);
+	struct engine_options options = bench_options(b);
 	struct probe *probe;
 
 	assert_int_equal(probe_open(&options.probe, NULL, &probe), 0);
@@ -634,18 +346,18 @@ static void nothing_is_left_of_who_had_the_slot_before(void **state)
 	struct bench *b = *state;
 	uint64_t ino;
 
-	begin_and_read(b);
+	bench_begin_and_read(b);
 	append_to(b, "old", 5);
 	assert_true(engine_settle(b->engine, 2000));
 	expect_counts(b, "/old", 1, 5);
 	ino = lab_ino(lab_upper_path(b->lab, "old"));
 	assert_int_equal(unlink(lab_path(b->lab, "old")), 0);
-	engine_forget(b->engine, track_of(b));
+	engine_forget(b->engine, bench_track(b));
 	usleep(2 * ENGINE_REUSE_SLACK_NS / 1000); /* that much is the same moment */
 
-	make_file(b, "new");
+	bench_make_file(b, "new");
 	assert_int_equal(lab_ino(lab_upper_path(b->lab, "new")), ino);
-	add(b, "next");
+	bench_add(b, "next");
 	assert_int_not_equal(b->c->slot, 0);
 	assert_true(engine_settle(b->engine, 10000));
 	expect_counts(b, "/new", 0, 0);
@@ -657,8 +369,8 @@ static void nothing_is_left_of_who_had_the_slot_before(void **state)
 	engine_close(b->engine, true);
 	append_to(b, "new", 4);
 	take_records_and_no_marks(b);
-	open_engine(b);
-	add(b, "next");
+	bench_open_engine(b);
+	bench_add(b, "next");
 	assert_int_equal(engine_start(b->engine), 0);
 	assert_true(engine_settle(b->engine, 10000));
 	expect_counts(b, "/new", 2, 7);
@@ -667,10 +379,10 @@ static void nothing_is_left_of_who_had_the_slot_before(void **state)
 	/* It has taken the mark that was left: with that, nobody would be told of this. */
 	assert_int_equal(chmod(lab_path(b->lab, "new"), 0751), 0);
 	assert_true(engine_settle(b->engine, 2000));
-	expect_mode(b, "new", 0751);
+	bench_expect_mode(b, "new", 0751);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, bench_teardown)
 
 int main(void)
 {
@@ -680,13 +392,8 @@ int main(void)
 		TEST(what_a_skipped_run_did_not_tell_is_read),
 		TEST(what_the_dirty_ring_refused_is_found_where_the_marks_are),
 		TEST(a_rename_whose_mark_was_refused_is_not_the_next_ones),
-		TEST(runs_of_what_the_list_does_not_have_yet_are_counted),
-		TEST(runs_of_the_image_s_own_are_not_counted_once_it_has_changed),
-		TEST(what_a_batch_did_not_watch_is_watched_one_by_one),
-		TEST(who_waits_for_what_is_put_off_sleeps),
-		TEST(an_answer_waits_for_all_that_was_there_at_the_question),
 		cmocka_unit_test_setup_teardown(nothing_is_left_of_who_had_the_slot_before,
-						setup_for_one, teardown),
+						setup_for_one, bench_teardown),
 	};
 
 	if (!lab_can(PROBE_TIER_FS, LAB_ROOT_FS))

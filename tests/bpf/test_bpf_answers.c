@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * test_bpf_answers.c - what the engine answers while things are under way: records that are
+ * not read yet, looks that are put off, runs of files it does not know yet, inodes that a
+ * batch did not watch.
+ */
+#include "bench.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define FILES	40
+#define RECORDS 9000 /* more than two drains take, less than the ring holds */
+
+/* --- what is watched --- */
+
+static bool batches_fail;
+
+static int setup(void **state)
+{
+	batches_fail = false;
+	return bench_setup(state);
+}
+
+/* In place of libbpf's: only half of a batch is done. */
+int bpf_map_update_batch(int fd, const void *keys, const void *values, __u32 *count,
+			 const struct bpf_map_batch_opts *opts)
+{
+	union bpf_attr attr = {.batch = {.keys = (__u64)(uintptr_t)keys,
+					 .values = (__u64)(uintptr_t)values,
+					 .count = batches_fail ? *count / 2 : *count,
+					 .map_fd = (__u32)fd}};
+	long err = syscall(__NR_bpf, BPF_MAP_UPDATE_BATCH, &attr, sizeof(attr));
+
+	(void)opts;
+	*count = attr.batch.count;
+	return err || batches_fail ? -ENOMEM : 0;
+}
+
+static void what_a_batch_did_not_watch_is_watched_one_by_one(void **state)
+{
+	struct bench *b = *state;
+	char name[32];
+
+	bench_make_dir(b, "dir");
+	for (int i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), "dir/f%d", i);
+		bench_make_file(b, name);
+	}
+	batches_fail = true;
+	bench_begin_and_read(b);
+	for (int i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), "dir/f%d", i);
+		assert_int_equal(chmod(lab_path(b->lab, name), 0751), 0);
+	}
+	assert_true(engine_settle(b->engine, 2000));
+	for (int i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), "dir/f%d", i);
+		bench_expect_mode(b, name, 0751);
+	}
+	assert_int_equal(b->c->incomplete, 0);
+}
+
+/* --- more than is taken at a time --- */
+
+/* Another container's, which nothing about this one waits for. */
+static void make_records(const struct bench *b)
+{
+	auto_free char *file = bench_beside(b->lab, "noisy/file");
+
+	for (int i = 0; i < RECORDS; i++) {
+		int fd = open(file, O_CREAT | O_WRONLY | O_TRUNC, 0644);
+
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, "x", 1), 1);
+		close(fd);
+	}
+}
+
+static void an_answer_waits_for_all_that_was_there_at_the_question(void **state)
+{
+	struct bench *b = *state;
+	struct probe_moment asked;
+
+	lab_run("mkdir %s/fs/noisy", b->lab->dir);
+	bench_add_layer(b, "noisy", "noisy", 0);
+	bench_begin_and_read(b);
+	make_records(b);
+	probe_note_moment(engine_probe(b->engine), &asked);
+	assert_false(probe_has_told(engine_probe(b->engine), &asked));
+	assert_true(engine_settle_container(b->engine, b->c, 10000));
+	assert_true(probe_has_told(engine_probe(b->engine), &asked));
+}
+
+/* A mark from before the change is visible is looked at again, 100 ms later. */
+static void who_waits_for_what_is_put_off_sleeps(void **state)
+{
+	struct bench *b = *state;
+	uint64_t rounds;
+
+	bench_make_file(b, "file");
+	bench_begin_and_read(b);
+	assert_int_equal(setxattr(lab_path(b->lab, "file"), "user.x", "y", 1, 0), 0);
+	rounds = b->engine->work_round;
+	assert_true(engine_settle(b->engine, 10000));
+	assert_in_range(b->engine->work_round - rounds, 2, 100);
+}
+
+/* --- executions --- */
+
+static void copy_program(const char *to)
+{
+	lab_run("cp /bin/true %s", to);
+}
+
+static void execute(const struct bench *b, const char *name)
+{
+	lab_run("%s", lab_path(b->lab, name));
+}
+
+static void count_runs(struct bench *b, uint64_t expected)
+{
+	assert_true(engine_settle(b->engine, 2000));
+	engine_count_execs(b->engine, bench_track(b));
+	assert_int_equal(b->c->new_executable_runs, expected);
+}
+
+static void runs_of_what_the_list_does_not_have_yet_are_counted(void **state)
+{
+	struct bench *b = *state;
+
+	bench_begin_and_read(b);
+	copy_program(lab_path(b->lab, "tool"));
+	execute(b, "tool");
+	execute(b, "tool");
+	engine_flush_now(b->engine, true);
+	engine_flush_events(b->engine);
+	assert_false(bench_lists(b, "tool"));
+	engine_count_execs(b->engine, bench_track(b)); /* a scrape, before the layer is looked at */
+	count_runs(b, 2);
+	execute(b, "tool");
+	count_runs(b, 3);
+}
+
+static void runs_of_the_image_s_own_are_not_counted_once_it_has_changed(void **state)
+{
+	auto_free char *own = NULL;
+	struct bench *b = *state;
+
+	own = bench_beside(b->lab, "lower/own");
+	copy_program(own);
+	bench_begin_and_read(b);
+	execute(b, "own");
+	count_runs(b, 0);
+	count_runs(b, 0); /* sees that nothing was told meanwhile of a change before those */
+	assert_int_equal(chmod(lab_path(b->lab, "own"), 0711), 0);
+	execute(b, "own");
+	count_runs(b, 1);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, bench_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_a_batch_did_not_watch_is_watched_one_by_one),
+		TEST(an_answer_waits_for_all_that_was_there_at_the_question),
+		TEST(who_waits_for_what_is_put_off_sleeps),
+		TEST(runs_of_what_the_list_does_not_have_yet_are_counted),
+		TEST(runs_of_the_image_s_own_are_not_counted_once_it_has_changed),
+	};
+
+	if (!lab_can(PROBE_TIER_FS, LAB_ROOT_FS))
+		return 0;
+	return cmocka_run_group_tests_name("answers", tests, NULL, NULL);
+}
