@@ -22,7 +22,8 @@
 #define FIRST_HASH 0x9E3779B97F4A7C15ull
 #define OTHER_HASH 0xD6E8FEB86659FD93ull
 
-#define RATHER_FULL 10 /* of DW_BUCKET_CELLS */
+#define REGION_SHIFT 16 /* of inode numbers: the buckets of 65536 follow each other */
+#define RATHER_FULL  10 /* of DW_BUCKET_CELLS */
 
 /* To a tick's precision: a clock that costs a load, started at @boot_ns. */
 static __always_inline __u64 boot_ns_at(__u64 boot_ns, __u64 ticks)
@@ -62,11 +63,10 @@ static __always_inline bool tag_take(union dw_tags *tags, __u32 i, __u32 value, 
 #endif
 
 /* With a key that was drawn: no container can choose files for one bucket. */
-static __always_inline __u64 hash_of(const struct dw_control *control, __u64 ino, __u64 dev_gen,
-				     __u64 factor)
+static __always_inline __u64 hash_of(const struct dw_control *control, __u64 ino, __u64 dev_gen)
 {
 	ino ^= control->set;
-	return ((ino ^ dev_gen << 32 ^ dev_gen >> 32) * factor) ^ dev_gen * OTHER_HASH;
+	return ((ino ^ dev_gen << 32 ^ dev_gen >> 32) * FIRST_HASH) ^ dev_gen * OTHER_HASH;
 }
 
 static __always_inline __u32 tag_of(__u64 hash)
@@ -74,9 +74,28 @@ static __always_inline __u32 tag_of(__u64 hash)
 	return ((__u32)hash & ~DW_TAG_STATE) | DW_TAG_USED;
 }
 
-static __always_inline __u32 bucket_of(__u64 hash, const struct dw_control *control)
+static __always_inline __u32 bucket_at(__u32 fraction, const struct dw_control *control)
 {
-	return (hash >> 32) * control->buckets >> 32;
+	return (__u64)fraction * control->buckets >> 32;
+}
+
+/*
+ * Inodes that follow each other have buckets that do: who writes files in the order in
+ * which they were made, as most do, finds the next one's in the cache. Far apart they have
+ * nothing to do with each other.
+ */
+static __always_inline __u32 first_bucket(const struct dw_control *control, __u64 ino,
+					  __u64 dev_gen)
+{
+	__u64 region = (ino >> REGION_SHIFT ^ dev_gen << 32 ^ control->set) * FIRST_HASH;
+
+	return bucket_at((region >> 32) + (__u32)ino * control->bucket_step, control);
+}
+
+/* For what finds its first one rather full: wherever the key says. */
+static __always_inline __u32 other_bucket(const struct dw_control *control, __u64 hash)
+{
+	return bucket_at(hash >> 32, control);
 }
 
 static __always_inline union dw_tags *tags_at(__u32 bucket)
@@ -84,8 +103,15 @@ static __always_inline union dw_tags *tags_at(__u32 bucket)
 	return bpf_map_lookup_elem(&tags, &bucket);
 }
 
-static __always_inline struct dw_cell *cell_at(__u32 index)
+/* @place is the bucket's number times DW_BUCKET_CELLS, and which cell of it. */
+static __always_inline struct dw_cell *cell_at(__u32 place)
 {
+	struct dw_control *control = control_get();
+	__u32 index;
+
+	if (!control)
+		return NULL;
+	index = DW_CELL_INDEX(place / DW_BUCKET_CELLS, place % DW_BUCKET_CELLS, control->buckets);
 	return bpf_map_lookup_elem(&cells, &index);
 }
 
@@ -98,7 +124,7 @@ static __always_inline bool cell_is(const struct dw_cell *cell, __u64 ino, __u64
 	       (owner == ANY_OWNER || (cell->owner ^ owner) >> DW_CELL_EPOCHS == 0);
 }
 
-/* The index of the file's cell in @bucket, or CELL_NONE. */
+/* The place of the file's cell in @bucket, or CELL_NONE. */
 __weak __noinline __u32 bucket_find(__u32 bucket, __u32 tag, __u64 ino, __u64 dev_gen, __u32 owner)
 {
 	union dw_tags *tags = tags_at(bucket);
@@ -117,7 +143,7 @@ __weak __noinline __u32 bucket_find(__u32 bucket, __u32 tag, __u64 ino, __u64 de
 	return CELL_NONE;
 }
 
-/* The index of the cell of @owner's file (or ANY_OWNER's), or CELL_NONE. */
+/* The place of the cell of @owner's file (or ANY_OWNER's), or CELL_NONE. */
 __weak __noinline __u32 cell_find(__u64 ino, __u64 dev_gen, __u32 owner)
 {
 	struct dw_control *control = control_get();
@@ -126,13 +152,12 @@ __weak __noinline __u32 cell_find(__u64 ino, __u64 dev_gen, __u32 owner)
 
 	if (!control)
 		return CELL_NONE;
-	hash = hash_of(control, ino, dev_gen, FIRST_HASH);
+	hash = hash_of(control, ino, dev_gen);
 	tag = tag_of(hash);
-	found = bucket_find(bucket_of(hash, control), tag, ino, dev_gen, owner);
+	found = bucket_find(first_bucket(control, ino, dev_gen), tag, ino, dev_gen, owner);
 	if (found != CELL_NONE)
 		return found;
-	hash = hash_of(control, ino, dev_gen, OTHER_HASH);
-	return bucket_find(bucket_of(hash, control), tag, ino, dev_gen, owner);
+	return bucket_find(other_bucket(control, hash), tag, ino, dev_gen, owner);
 }
 
 /* How far @bucket is filled: cells are taken from its beginning. */
@@ -179,25 +204,25 @@ __weak __noinline __u32 cell_take(__u64 ino, __u64 dev_gen)
 
 	if (!control)
 		return CELL_NONE;
-	hash = hash_of(control, ino, dev_gen, FIRST_HASH);
-	bucket = bucket_of(hash, control);
+	hash = hash_of(control, ino, dev_gen);
+	bucket = first_bucket(control, ino, dev_gen);
 	filled = bucket_filled(bucket);
 	if (filled >= RATHER_FULL) {
-		other = bucket_of(hash_of(control, ino, dev_gen, OTHER_HASH), control);
+		other = other_bucket(control, hash);
 		if (bucket_filled(other) < filled)
 			bucket = other;
 	}
 	return bucket_take(bucket, tag_of(hash));
 }
 
-static __always_inline void cell_publish(const struct dw_control *control, __u32 index, __u64 ino,
+static __always_inline void cell_publish(const struct dw_control *control, __u32 place, __u64 ino,
 					 __u64 dev_gen)
 {
-	union dw_tags *tags = tags_at(index / DW_BUCKET_CELLS);
+	union dw_tags *tags = tags_at(place / DW_BUCKET_CELLS);
 
 	if (tags)
-		store_word_after(&tags->tag[index & (DW_BUCKET_CELLS - 1)],
-				 tag_of(hash_of(control, ino, dev_gen, FIRST_HASH)));
+		store_word_after(&tags->tag[place % DW_BUCKET_CELLS],
+				 tag_of(hash_of(control, ino, dev_gen)));
 }
 
 /* --- a slot's --- */
@@ -252,19 +277,19 @@ static __always_inline struct dw_cell *slot_cell(const struct dw_slot *slot, boo
 {
 	__u32 owner = DW_CELL_OWNER(slot->container, slot->target);
 	__u64 dev_gen = slot_dev_gen(slot);
-	__u32 index = cell_find(slot->ino, dev_gen, owner);
+	__u32 place = cell_find(slot->ino, dev_gen, owner);
 	struct dw_control *control = control_get();
 	struct dw_cell *cell;
 
 	*ret_first = false;
-	if (index != CELL_NONE)
-		return cell_at(index);
-	index = cell_take(slot->ino, dev_gen);
-	cell = cell_at(index);
+	if (place != CELL_NONE)
+		return cell_at(place);
+	place = cell_take(slot->ino, dev_gen);
+	cell = cell_at(place);
 	if (!cell || !control)
 		return NULL;
 	cell_fill(cell, slot);
-	cell_publish(control, index, slot->ino, dev_gen);
+	cell_publish(control, place, slot->ino, dev_gen);
 	count(&control->files_started, 1);
 	*ret_first = true;
 	return NULL;

@@ -144,6 +144,8 @@ union dw_tags {
 	__u64 two[DW_BUCKET_CELLS / 2];
 };
 _Static_assert(sizeof(union dw_tags) == 64, "a cache line");
+/* The first cells of all buckets come first: those of neighbours lie side by side. */
+#define DW_CELL_INDEX(bucket, number, buckets) ((number) * (buckets) + (bucket))
 #define DW_TAG_STATE   3u
 #define DW_TAG_FILLING 1u /* by a program */
 #define DW_TAG_USED    2u
@@ -165,7 +167,7 @@ struct dw_control {
 	__u32 tier;		 /* enum probe_tier, also for an agent that adopts the pins */
 	__u32 links;		 /* how many there were to be pinned, for the same */
 	__u32 buckets;		 /* of cells */
-	__u32 pad;
+	__u32 bucket_step;	 /* 2^32 / .buckets: from an inode's bucket to the next one's */
 	__u64 drains;	   /* of cells' counts: two for each, odd while one is under way */
 	__u64 files_freed; /* of .files_started */
 	__u64 misses_told; /* runs that were missed and that an agent has told of */

@@ -57,12 +57,15 @@ static int walk_begin(struct walk *w)
 
 static void for_each_cell(struct walk *w, cell_fn fn)
 {
-	size_t i, len = w->buckets * DW_BUCKET_CELLS;
-	__u32 *tags = w->tags[0].tag;
+	size_t bucket, i;
+	__u32 *tag;
 
-	for (i = 0; i < len; i++)
-		if (__atomic_load_n(&tags[i], __ATOMIC_ACQUIRE) & DW_TAG_USED)
-			fn(w, &tags[i], &w->cells[i]);
+	for (bucket = 0; bucket < w->buckets; bucket++)
+		for (i = 0; i < DW_BUCKET_CELLS; i++) {
+			tag = &w->tags[bucket].tag[i];
+			if (__atomic_load_n(tag, __ATOMIC_ACQUIRE) & DW_TAG_USED)
+				fn(w, tag, &w->cells[DW_CELL_INDEX(bucket, i, w->buckets)]);
+		}
 }
 
 /* --- what a cell says --- */

@@ -26,6 +26,7 @@ int control_init(struct probe *p)
 		return -errno;
 	p->control->tier = p->tier;
 	p->control->buckets = (uint32_t)probe_map_entries(p, MAP_TAGS);
+	p->control->bucket_step = (uint32_t)((1ull << 32) / p->control->buckets);
 	p->control->tick_ns = clock_of_timespec(&tick);
 	if (!p->control->tick_ns)
 		return -EINVAL;
