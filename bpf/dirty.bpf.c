@@ -68,6 +68,22 @@ static __always_inline void dirty_record(const struct dw_inode *key, const struc
 		count(&control->dirty_overflow, 1);
 }
 
+/*
+ * Whether @mark is set and still to be taken: who takes it after this sees the change that
+ * was made before. Kernels without an exchange cannot make sure of that.
+ */
+static __always_inline bool is_marked(const __u64 *mark)
+{
+#ifdef DW_OLD_KERNEL
+	return false;
+#else
+	__u64 barrier = 0;
+
+	exchange(&barrier, 1);
+	return *(const volatile __u64 *)mark;
+#endif
+}
+
 /* Not inlined: a record on its stack is not what inodes that nobody watches pay for. */
 static __noinline int mark_watched(__u32 dev, __u64 ino, __u32 flags)
 {
@@ -80,7 +96,7 @@ static __noinline int mark_watched(__u32 dev, __u64 ino, __u32 flags)
 	if (!watch)
 		return 0;
 	mark = bpf_map_lookup_elem(&dirty, &watch->slot);
-	if (!mark)
+	if (!mark || is_marked(mark))
 		return 0;
 	task = current_task();
 	writer = writer_of(task, is_kernel_thread(task) ? NULL : task_state(task, true));
