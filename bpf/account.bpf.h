@@ -19,11 +19,11 @@
 #include "task.bpf.h"
 
 /*
- * What the place of a directory says of an operation in it. Walked to each time: a
- * directory that is removed is moved to the work directory first. From the event of a
- * file system, so it is no overlay's. Returns false when it is nobody's business.
+ * What the place of @inode says of an operation on it. Walked to each time: a directory that
+ * is removed is moved to the work directory first. From the event of a file system, so it is
+ * no overlay's. Returns false when it is nobody's business.
  */
-static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
+static __always_inline bool judge_place(struct inode *inode, bool is_dir, struct op_info *ret)
 {
 	struct hold h = {};
 	struct dw_slot *slot;
@@ -34,13 +34,13 @@ static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 		return false;
 	}
 	slot = h.slot;
-	slot->inode = (__u64)dir;
+	slot->inode = (__u64)inode;
 	ret->dir = *(volatile __u64 *)&slot->inode; /* as address_of(), without a call */
-	slot->ino = dir->i_ino;
-	slot->gen = dir->i_generation;
-	slot->sb_dev = PEEK(struct super_block, dir->i_sb, s_dev);
+	slot->ino = inode->i_ino;
+	slot->gen = inode->i_generation;
+	slot->sb_dev = PEEK(struct super_block, inode->i_sb, s_dev);
 	slot->dev = slot->sb_dev;
-	slot_judge_dir(h.index);
+	slot_judge_place(h.index, is_dir);
 	ret->cgroup_id = slot->cgroup_id;
 	verdict = slot->verdict;
 	ret->container = slot->container;
@@ -53,6 +53,12 @@ static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
 		ret->flags |= DW_RECORD_WORKDIR;
 	return verdict == DW_VERDICT_COPY_UP ||
 	       (verdict == DW_VERDICT_COUNTED && ret->target != DW_TARGET_OTHER);
+}
+
+/* Likewise, of an operation in @dir. */
+static __always_inline bool judge_dir(struct inode *dir, struct op_info *ret)
+{
+	return judge_place(dir, true, ret);
 }
 
 /* Count an operation and tell of it: @op is complete but for the writer. */

@@ -20,7 +20,8 @@ static __always_inline int on_file_op(struct inode *inode, __u16 what)
 {
 	struct op_info op = {.op = what};
 
-	if (!S_ISREG(inode->i_mode) || !judge_dir(inode, &op) || op.flags & DW_RECORD_WORKDIR)
+	if (!S_ISREG(inode->i_mode) || !judge_place(inode, false, &op) ||
+	    op.flags & DW_RECORD_WORKDIR)
 		return 0;
 	op.parent_ino = 0;
 	op.mode = inode->i_mode;

@@ -15,12 +15,8 @@
 
 #include "maps.bpf.h"
 #include "path.bpf.h"
+#include "roots.bpf.h"
 #include "task.bpf.h"
-
-#define WALK_DEPTH	16
-#define WALK_ROUNDS	64 /* paths deeper than both multiplied belong to the writer's container */
-#define WALK_UNFINISHED 1
-#define DIR_LASTS	8 /* for this part of the time that a verdict holds */
 
 /* What identifies a file; read once per event, directly or by probe reads. */
 struct file_id {
@@ -85,142 +81,11 @@ static __always_inline void file_id_read(struct inode *inode, struct file_id *re
 	ret->gen = BPF_CORE_READ(real, i_generation);
 }
 
-static __always_inline struct dw_control *control_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&control, &zero);
-}
-
-/* Whether anything we know lies on the file system @dev. */
-static __always_inline bool is_known_dev(const struct dw_control *c, __u32 dev)
-{
-	int i;
-
-#pragma unroll
-	for (i = 0; i < DW_MAX_DEVS; i++) {
-		if (i >= c->dev_count)
-			break;
-		if (c->devs[i] == dev)
-			return true;
-	}
-	return c->dev_count > DW_MAX_DEVS;
-}
-
-/* User space clears the roots of what was removed, but later: the number may be used again. */
-static __always_inline bool is_root(const struct dw_root *root, __u32 gen)
-{
-	return root && (!root->generation || (__u32)root->generation == gen);
-}
-
-static __always_inline struct dw_root *root_at(struct inode *inode, __u32 dev)
-{
-	struct dw_inode key = {.dev = dev};
-	struct dw_root *root;
-
-	key.ino = PEEK(struct inode, inode, i_ino);
-	root = bpf_map_lookup_elem(&roots, &key);
-	return root && is_root(root, PEEK(struct inode, inode, i_generation)) ? root : NULL;
-}
-
-/*
- * Climb from dentry @start to a known root on file system @dev. Returns that
- * root's dentry, 0 when the super block's root came first. After WALK_DEPTH steps:
- * the dentry to go on from, WALK_UNFINISHED added.
- */
-__weak __noinline __u64 climb(__u64 start, __u32 dev)
-{
-	struct dentry *dentry = (void *)start, *parent;
-	int i;
-
-	for (i = 0; i < WALK_DEPTH; i++) {
-		if (root_at(PEEK_POINTER(struct dentry, dentry, d_inode), dev))
-			return (__u64)dentry;
-		parent = PEEK_POINTER(struct dentry, dentry, d_parent);
-		if (parent == dentry)
-			return 0;
-		dentry = parent;
-	}
-	return (__u64)dentry + WALK_UNFINISHED;
-}
-
-/* The dentry of the known root at or above @dentry, 0, or WALK_UNFINISHED. */
-static __always_inline __u64 root_above(__u64 dentry, __u32 dev)
-{
-	int i;
-
-	for (i = 0; i < WALK_ROUNDS; i++) {
-		dentry = climb(dentry, dev);
-		if (!(dentry & WALK_UNFINISHED))
-			return dentry;
-		dentry -= WALK_UNFINISHED;
-	}
-	return WALK_UNFINISHED;
-}
-
-/*
- * Whether dentry @root is @dir or above it. A step is one read, where climb() makes four
- * look-ups; deeper than WALK_DEPTH one has to climb.
- */
-static __always_inline bool is_beneath(__u64 dir, __u64 root)
-{
-	int i;
-
-	for (i = 0; i < WALK_DEPTH; i++) {
-		if (dir == root)
-			return true;
-		dir = (__u64)PEEK_POINTER(struct dentry, dir, d_parent);
-	}
-	return false;
-}
-
-static __always_inline bool dir_is_known(const struct dir_root *d, __u64 dir, __u64 parent,
-					 __u32 dev, const struct dw_control *control)
-{
-	return d->dir == dir && d->parent == parent && d->dev == dev &&
-	       d->epoch == control->epoch &&
-	       bpf_jiffies64() - d->jiffies < control->verdict_ticks / DIR_LASTS &&
-	       (d->root <= WALK_UNFINISHED || is_beneath(dir, d->root));
-}
-
-/*
- * The same for the directory @dir, and remembered for its other files. Only for as long
- * as it has its parent and, in a layer, all that is above: an overlay moves a directory to
- * the work directory before it removes what is in it, and the host moves whole trees away.
- * What lies in no layer and is moved into one, far above, is not noticed that soon.
- */
-__weak __noinline __u64 root_above_dir(__u64 dir, __u32 dev)
-{
-	__u64 parent = (__u64)PEEK_POINTER(struct dentry, dir, d_parent), root;
-	__u32 key = (dir * 0x9E3779B97F4A7C15ull >> 56) & (DIRS_COUNT - 1);
-	struct dir_root *d = bpf_map_lookup_elem(&dirs, &key);
-	struct dw_control *control = control_get();
-
-	if (!control || !d || exchange(&d->busy, 1))
-		return root_above(dir, dev);
-	if (!dir_is_known(d, dir, parent, dev, control)) {
-		d->dir = dir;
-		d->parent = parent;
-		d->dev = dev;
-		d->epoch = *(volatile __u32 *)&control->epoch; /* before the look at the maps */
-		d->jiffies = bpf_jiffies64();
-		d->root = root_above(dir, dev);
-	}
-	root = d->root;
-	store_after(&d->busy, 0);
-	return root;
-}
-
-/* The same for the file in @slot, or the directory that something is done in. */
-static __always_inline __u64 root_above_file(const struct dw_slot *slot, __u64 file)
+static __always_inline bool is_root_itself(const struct dw_slot *slot)
 {
 	struct dw_inode key = {.ino = slot->ino, .dev = slot->dev};
-	struct dentry *dentry = (void *)file, *parent;
 
-	if (is_root(bpf_map_lookup_elem(&roots, &key), slot->gen))
-		return file;
-	parent = PEEK_POINTER(struct dentry, dentry, d_parent);
-	return parent == dentry ? 0 : root_above_dir((__u64)parent, slot->dev);
+	return is_root(bpf_map_lookup_elem(&roots, &key), slot->gen);
 }
 
 /*
@@ -239,18 +104,23 @@ static __always_inline __u64 inode_dentry(__u64 inode)
 	return alias - bpf_core_field_offset(struct dentry___anonymous, d_alias);
 }
 
-static __always_inline void verdict_of_root(struct dw_slot *slot, __u64 dentry)
+/* @root is the dentry of one, and found above @dir. */
+static __always_inline void verdict_of_root(struct dw_slot *slot, __u64 root, __u64 dir)
 {
-	struct dw_root *root = root_at(PEEK_POINTER(struct dentry, dentry, d_inode), slot->dev);
+	struct dw_root known, *found;
 
 	slot->verdict = DW_VERDICT_NOBODY;
-	if (!root)
-		return;
-	slot->container = root->container;
-	slot->root = dentry;
-	if (root->kind == DW_ROOT_WORK) {
+	if (!dir_root_recall(dir, root, &known)) {
+		found = root_of_dentry(root, slot->dev);
+		if (!found)
+			return;
+		known = *found;
+	}
+	slot->container = known.container;
+	slot->root = root;
+	if (known.kind == DW_ROOT_WORK) {
 		slot->verdict = DW_VERDICT_COPY_UP;
-	} else if (root->kind == DW_ROOT_UPPER) {
+	} else if (known.kind == DW_ROOT_UPPER) {
 		slot->target = DW_TARGET_LAYER;
 		slot->verdict = DW_VERDICT_COUNTED;
 		slot->lasting = DW_LASTS_FOR_ALL;
@@ -280,24 +150,45 @@ static __always_inline void verdict_of_writer(struct dw_slot *slot, __u32 target
 	}
 }
 
+static __always_inline void judge_by_root(struct dw_slot *slot, __u64 root, __u64 dir,
+					  __u32 elsewhere)
+{
+	if (root == WALK_UNFINISHED)
+		verdict_of_writer(slot, DW_TARGET_LAYER);
+	else if (root)
+		verdict_of_root(slot, root, dir);
+	else
+		verdict_of_writer(slot, elsewhere);
+}
+
+/* Judge the directory in @slot by its place in the file system it lies on. */
+static __always_inline void judge_dir_by_walk(struct dw_slot *slot)
+{
+	struct dw_control *control = control_get();
+	__u64 dir = inode_dentry(slot->inode), root = 0;
+
+	if (dir && control && is_known_dev(control, slot->dev))
+		root = root_above_dir(dir, slot->dev);
+	judge_by_root(slot, root, dir, DW_TARGET_OTHER);
+}
+
 /*
- * Judge the file in @slot by its place in the file system it lies on; outside every
- * known root it is @elsewhere. Returns false when it has no name to start from, which
- * says nothing about its next write.
+ * The same for the file in @slot; outside every known root it is @elsewhere. Returns false
+ * when it has no name to start from, which says nothing about its next write.
  */
 static __always_inline bool judge_by_walk(struct dw_slot *slot, __u32 elsewhere)
 {
 	struct dw_control *control = control_get();
-	__u64 dentry = inode_dentry(slot->inode), root = 0;
+	__u64 dentry = inode_dentry(slot->inode), dir = 0, root = 0;
 
-	if (dentry && control && is_known_dev(control, slot->dev))
-		root = root_above_file(slot, dentry);
-	if (root == WALK_UNFINISHED)
-		verdict_of_writer(slot, DW_TARGET_LAYER);
-	else if (root)
-		verdict_of_root(slot, root);
-	else
-		verdict_of_writer(slot, elsewhere);
+	if (dentry && control && is_known_dev(control, slot->dev)) {
+		dir = (__u64)PEEK_POINTER(struct dentry, dentry, d_parent);
+		if (is_root_itself(slot))
+			root = dentry;
+		else if (dir != dentry)
+			root = root_above_dir(dir, slot->dev);
+	}
+	judge_by_root(slot, root, dir, elsewhere);
 	return !!dentry;
 }
 

@@ -230,7 +230,7 @@ struct {
 } tasks __weak SEC(".maps");
 #endif
 
-/* --- directories: where the way up from one ends, remembered by layer.bpf.h --- */
+/* --- directories: where the way up from one ends, remembered by roots.bpf.h --- */
 
 #define DIRS_COUNT 16 /* direct-mapped by the dentry's address */
 
@@ -242,6 +242,8 @@ struct dir_root {
 	__u64 jiffies;
 	__u32 epoch;
 	__u32 dev;
+	dw_container_t container; /* of struct dw_root, */
+	__u32 kind;		  /* 0: there is none */
 };
 
 struct {

@@ -242,11 +242,11 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 }
 
 /*
- * Judge the place of the directory in the spare slot @index: which it is stands there. Apart
- * from slot_claim(), whose counting the verifier would look through in each program that
- * tells of operations only.
+ * Judge the place of the directory, or file, in the spare slot @index: which it is stands
+ * there. Apart from slot_claim(), whose counting the verifier would look through in each
+ * program that tells of operations only.
  */
-__weak __noinline int slot_judge_dir(__u32 index)
+__weak __noinline int slot_judge_place(__u32 index, bool is_dir)
 {
 	struct dw_slot *slot = slot_at(index);
 
@@ -255,7 +255,10 @@ __weak __noinline int slot_judge_dir(__u32 index)
 	slot->cgroup_id = bpf_get_current_cgroup_id();
 	slot->container = 0;
 	slot->root = 0;
-	judge_by_walk(slot, DW_TARGET_OTHER);
+	if (is_dir)
+		judge_dir_by_walk(slot);
+	else
+		judge_by_walk(slot, DW_TARGET_OTHER);
 	return 0;
 }
 
