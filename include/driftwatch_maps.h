@@ -144,12 +144,13 @@ union dw_tags {
 	__u64 two[DW_BUCKET_CELLS / 2];
 };
 _Static_assert(sizeof(union dw_tags) == 64, "a cache line");
-/* The first cells of all buckets come first: those of neighbours lie side by side. */
-#define DW_CELL_INDEX(bucket, number, buckets) ((number) * (buckets) + (bucket))
 #define DW_TAG_STATE   3u
 #define DW_TAG_FILLING 1u /* by a program */
 #define DW_TAG_USED    2u
 #define DW_TAG_LEAVING 3u /* user space is about to free it: programs do not find it any more */
+
+/* The first cells of all buckets come first: those of neighbours lie side by side. */
+#define DW_CELL_INDEX(bucket, number, buckets) ((number) * (buckets) + (bucket))
 
 /* What user space tells the programs; one element. Its first cache line is read at each write. */
 #define DW_TIER_SYSCALL 4 /* of enum probe_tier: no function of the kernel is hooked */
@@ -168,9 +169,9 @@ struct dw_control {
 	__u32 links;		 /* how many there were to be pinned, for the same */
 	__u32 buckets;		 /* of cells */
 	__u32 bucket_step;	 /* 2^32 / .buckets: from an inode's bucket to the next one's */
-	__u64 drains;	   /* of cells' counts: two for each, odd while one is under way */
-	__u64 files_freed; /* of .files_started */
-	__u64 misses_told; /* runs that were missed and that an agent has told of */
+	__u64 drains;		 /* of cells' counts: two for each, odd while one is under way */
+	__u64 files_freed;	 /* of .files_started */
+	__u64 misses_told;	 /* runs that were missed and that an agent has told of */
 	/* counted by the programs */
 	__u64 lost_runs;      /* no slot was free: a write or an operation was not counted */
 	__u64 files_started;  /* cells that were taken for a file */
