@@ -428,6 +428,25 @@ static void one_that_ended_already_is_named_by_its_cgroup(void **state)
 	finish(&s);
 }
 
+/* Else whatever the host writes would be the container's. */
+static void one_in_a_cgroup_of_v1_does_not_get_the_root_of_v2(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	prepare(&s);
+	mounts(&s, overlay_line(62, "/srv/b/rootfs", "/srv/b/upper"));
+	open_registry(&s);
+	put_process(&s, 99, "/",
+		    "60 50 0:62 / / rw - overlay overlay rw,lowerdir=/l,upperdir=/u,workdir=/w\n");
+	world_file(&s.w, "/proc/99/cgroup", "4:memory:/quick\n0::/\n");
+	registry_hint_task(s.r, 99, 62, 1);
+	assert_int_equal(s.added, 1);
+	assert_string_equal(s.last->id, "quick");
+	assert_int_equal(s.last->cgroup_ids_len, 0);
+	finish(&s);
+}
+
 static void an_overlay_that_only_its_task_sees_is_found(void **state)
 {
 	struct seen s;
@@ -563,6 +582,7 @@ int main(void)
 		cmocka_unit_test(a_plain_overlay_becomes_a_container_when_runc_names_it),
 		cmocka_unit_test(a_plain_overlay_becomes_a_container_by_its_first_exec),
 		cmocka_unit_test(one_that_ended_already_is_named_by_its_cgroup),
+		cmocka_unit_test(one_in_a_cgroup_of_v1_does_not_get_the_root_of_v2),
 		cmocka_unit_test(an_overlay_that_only_its_task_sees_is_found),
 		cmocka_unit_test(a_corrupt_file_is_counted_and_what_was_known_stays),
 		cmocka_unit_test(a_file_read_half_written_is_no_error),

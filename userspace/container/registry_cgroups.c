@@ -10,6 +10,8 @@
 #include "container/mountinfo.h"
 #include "container/registry_internal.h"
 
+#define ROOT_ID 1 /* of the v2 hierarchy: where all tasks are whose cgroups are of v1 */
+
 static int take_cgroup2(const struct mountinfo_line *line, void *arg)
 {
 	char **root = arg;
@@ -85,8 +87,8 @@ void task_set_cgroup(struct registry *r, struct entry *e, const char *path, uint
 	if (!scope)
 		return;
 	id = inode_of(r, scope);
-	/* Gone by now: the kernel side knew its number. */
-	if (!id && len == strlen(path))
+	/* Gone by now: the kernel side knew its number; but one of v1, never. */
+	if (!id && len == strlen(path) && cgroup_id != ROOT_ID)
 		id = cgroup_id;
 	if (!id)
 		return;
