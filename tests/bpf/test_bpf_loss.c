@@ -190,6 +190,51 @@ static void cells_are_made_free_before_files_go_unlisted(void **state)
 		assert_int_equal(probe_files_used(lab->probe), 0);
 }
 
+#define BUCKETS 40
+#define ALIKE	(DW_BUCKET_CELLS + 2) /* more than their bucket has room for */
+
+/* Inodes follow each other from bucket to bucket: those so far apart have the same one. */
+static void write_alike(const struct lab *lab, bool are_new)
+{
+	uint64_t first = 0, ino;
+	char name[24];
+	int i, fd, found = 0;
+
+	for (i = 0; found < ALIKE; i++) {
+		snprintf(name, sizeof(name), "file%d", i);
+		fd = open(lab_path(lab, name), O_WRONLY | (are_new ? O_CREAT | O_EXCL : 0), 0644);
+		assert_true(fd >= 0);
+		ino = lab_ino(lab_upper_path(lab, name));
+		first = first ? first : ino;
+		if ((ino - first) % BUCKETS == 0) {
+			assert_int_equal(write(fd, "four", 4), 4);
+			found++;
+		}
+		close(fd);
+	}
+}
+
+static void a_file_whose_bucket_is_full_is_counted_in_another(void **state)
+{
+	struct lab *lab = *state;
+	struct probe_options options = small;
+	uint64_t calls = 0;
+
+	options.max_files = BUCKETS * DW_BUCKET_CELLS;
+	lab_reopen(lab, &options);
+	lab_ignore_others(lab);
+	write_alike(lab, true);
+	assert_int_equal(lab_counted(lab).files_unlisted, 0);
+	assert_int_equal(probe_files_used(lab->probe), ALIKE);
+	/* And is found there, after the files were looked at as if for the first time. */
+	lab_register(lab);
+	write_alike(lab, false);
+	lab_expect(lab, 2 * ALIKE, 4 * 2 * ALIKE);
+	assert_int_equal(probe_files_used(lab->probe), ALIKE);
+	assert_int_equal(probe_drain_files(lab->probe, sum_files, &calls), 0);
+	assert_int_equal(calls, 2 * ALIKE);
+}
+
 struct swept {
 	uint64_t inos[128];
 	int len;
@@ -486,6 +531,7 @@ int main(void)
 		SMALL(a_full_ring_loses_records_and_no_counts),
 		SMALL(a_full_table_of_files_counts_what_it_does_not_list),
 		SMALL(cells_are_made_free_before_files_go_unlisted),
+		ALONE(a_file_whose_bucket_is_full_is_counted_in_another),
 		SMALL(a_full_dirty_ring_is_swept_from_the_marks),
 		ALONE(who_has_no_slot_has_a_shared_mark),
 		ALONE(all_shared_marks_are_taken),
