@@ -30,7 +30,37 @@ char LICENSE[] SEC("license") = "GPL";
 
 /* Whether this is io_getevents() or io_pgetevents(), and where they put the events. */
 #define IS_AIO_END(regs) ((regs)->orig_ax == 208 || (regs)->orig_ax == 333)
+/* One of the numbers below, of either kind of process: all that most calls are asked. */
+#define MAY_WRITE(regs)	 is_one_of_all((regs)->orig_ax)
 #define AIO_EVENTS(regs) ((regs)->r10)
+
+static __always_inline bool is_one_of_all(unsigned long nr)
+{
+	switch (nr) {
+	case 1:
+	case 4:
+	case 18:
+	case 20:
+	case 40:
+	case 146:
+	case 181:
+	case 187:
+	case 208:
+	case 239:
+	case 275:
+	case 296:
+	case 313:
+	case 326:
+	case 328:
+	case 333:
+	case 334:
+	case 377:
+	case 379:
+		return true;
+	default:
+		return false;
+	}
+}
 
 static __always_inline int fd_of_compat(struct pt_regs *regs)
 {
@@ -74,6 +104,7 @@ static __always_inline int fd_of(struct task_struct *task, struct pt_regs *regs)
 #else
 
 #define IS_AIO_END(regs) ((regs)->syscallno == 4 || (regs)->syscallno == 292)
+#define MAY_WRITE(regs)	 (fd_of(NULL, regs) != NO_FD || IS_AIO_END(regs))
 #define AIO_EVENTS(regs) ((regs)->regs[3])
 
 /* The first argument was overwritten by the result and is kept apart. */
@@ -231,28 +262,28 @@ static __noinline int on_aio_events(__u64 events, long n)
 	return 0;
 }
 
-static __always_inline int on_return(struct pt_regs *regs, long ret)
+/* Not inlined: its registers would be what each call of whoever pays for. */
+static __noinline int BPF_PROG(on_return, struct pt_regs *regs, long ret)
 {
-	struct task_struct *task;
-	int fd;
+	struct task_struct *task = current_task();
+	int fd = fd_of(task, regs);
 
-	if (ret <= 0)
-		return 0;
-	task = current_task();
-	fd = fd_of(task, regs);
 	if (fd < 0)
 		return IS_AIO_END(regs) ? on_aio_events(AIO_EVENTS(regs), ret) : 0;
 	return is_steady(task, fd, ret) ? 0 : count_result(fd, ret);
 }
 
+/* Arguments: as on_return(). */
 SEC("tp_btf/sys_exit")
 #ifdef DW_RDONLY_CAST
-int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
+int on_sys_exit(unsigned long long *ctx)
 #else
-int BPF_PROG(on_sys_exit_old, struct pt_regs *regs, long ret)
+int on_sys_exit_old(unsigned long long *ctx)
 #endif
 {
-	return on_return(regs, ret);
+	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+
+	return (long)ctx[1] > 0 && MAY_WRITE(regs) ? on_return(ctx) : 0;
 }
 
 /* --- io_uring: the request knows its file, the completion its result --- */
