@@ -16,6 +16,7 @@
 #include "emit.bpf.h"
 #include "layer.bpf.h"
 #include "maps.bpf.h"
+#include "roots.bpf.h"
 #include "task.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -23,6 +24,8 @@ char LICENSE[] SEC("license") = "GPL";
 /* Macros of fs/ext4/ext4_jbd2.h, the same since 2013. */
 #define EXT4_HT_INODE 1
 #define EXT4_HT_XATTR 10
+
+#define MARK_BEGUN (1u << 31) /* beside DW_RECORD_PRE_EFFECT: also of an inode marked already */
 
 /*
  * And marks it, if it has no slot to be marked in: whether or not it is marked already, or
@@ -84,37 +87,63 @@ static __always_inline bool is_marked(const __u64 *mark)
 #endif
 }
 
-/* Not inlined: a record on its stack is not what inodes that nobody watches pay for. */
-static __noinline int mark_watched(__u32 dev, __u64 ino, __u32 flags)
+/*
+ * Whether who takes @mark will know of this change without a record. One that is yet to be
+ * made is added to the mark: the look that takes it may come before the change.
+ */
+static __always_inline bool is_told_already(__u64 *mark, __u32 flags)
+{
+	return flags & MARK_BEGUN ? add_bits(mark, DW_MARK_BEGUN) : is_marked(mark);
+}
+
+static __always_inline void mark_and_tell(const struct dw_inode *key, const struct dw_watch *watch,
+					  __u64 *mark, __u32 flags)
+{
+	struct task_struct *task = current_task();
+	__u64 writer, before;
+
+	writer = writer_of(task, is_kernel_thread(task) ? NULL : task_state(task, true));
+	before = exchange(mark, (writer ? writer : 1) | (flags & MARK_BEGUN ? DW_MARK_BEGUN : 0));
+	if (before & DW_MARK_BEGUN)
+		flags |= DW_RECORD_PRE_EFFECT; /* what was there is not: the record says it */
+	else if (before)
+		return;
+	dirty_record(key, watch, writer, flags & DW_RECORD_PRE_EFFECT);
+}
+
+/*
+ * Returns whether it is watched. Not inlined: a record on its stack is not what inodes that
+ * nobody watches pay for.
+ */
+static __noinline bool mark_watched(__u32 dev, __u64 ino, __u32 flags)
 {
 	struct dw_inode key = {.ino = ino, .dev = dev};
-	struct task_struct *task;
 	struct dw_watch *watch;
-	__u64 *mark, writer;
+	__u64 *mark;
 
 	watch = bpf_map_lookup_elem(&watched, &key);
 	if (!watch)
-		return 0;
+		return false;
 	mark = bpf_map_lookup_elem(&dirty, &watch->slot);
-	if (!mark || is_marked(mark))
-		return 0;
-	task = current_task();
-	writer = writer_of(task, is_kernel_thread(task) ? NULL : task_state(task, true));
-	if (exchange(mark, writer ? writer : 1))
-		return 0;
-	dirty_record(&key, watch, writer, flags);
-	return 0;
+	if (mark && !is_told_already(mark, flags))
+		mark_and_tell(&key, watch, mark, flags);
+	return true;
 }
 
-static __always_inline int on_inode(struct inode *inode, __u32 flags)
+static __always_inline bool is_watched(struct inode *inode, __u32 flags)
 {
 	struct dw_control *control = control_get();
 	__u32 dev = inode->i_sb->s_dev;
 
-	if (!control || !is_known_dev(control, dev) ||
-	    !may_be_watched(dw_inode_hash(control->set, dev, inode->i_ino)))
-		return 0;
-	return mark_watched(dev, inode->i_ino, flags);
+	return control && is_known_dev(control, dev) &&
+	       may_be_watched(dw_inode_hash(control->set, dev, inode->i_ino)) &&
+	       mark_watched(dev, inode->i_ino, flags);
+}
+
+static __always_inline int on_inode(struct inode *inode, __u32 flags)
+{
+	is_watched(inode, flags);
+	return 0;
 }
 
 SEC("tp_btf/writeback_mark_inode_dirty")
@@ -129,18 +158,54 @@ int BPF_PROG(on_ext4_mark_inode_dirty, struct inode *inode)
 	return on_inode(inode, 0);
 }
 
+/* Whether @inode lies in a layer; as good as that where the way up is too long. */
+static __always_inline bool is_in_layer(struct inode *inode, __u32 dev)
+{
+	__u64 dentry = inode_dentry(address_of(inode)), root;
+	struct dw_root *known;
+
+	if (!dentry)
+		return false;
+	root = root_above_dir((__u64)PEEK_POINTER(struct dentry, dentry, d_parent), dev);
+	if (root <= WALK_UNFINISHED)
+		return root == WALK_UNFINISHED;
+	known = root_of_dentry(root, dev);
+	return known && known->kind == DW_ROOT_UPPER;
+}
+
+/*
+ * What is about to change in a file that user space is about to see first: the look at it
+ * may come before the change. Not in a work directory: an overlay gives attributes to all
+ * that it copies up.
+ */
+static __noinline int note_begun(struct inode *inode)
+{
+	struct dw_control *control = control_get();
+	__u32 dev = inode->i_sb->s_dev;
+	__u64 hash;
+
+	if (!control || !is_known_dev(control, dev) || !is_in_layer(inode, dev))
+		return 0;
+	hash = dw_inode_hash(control->set, dev, inode->i_ino);
+	exchange(&control->begun[hash % DW_BEGUN], hash);
+	return is_watched(inode, DW_RECORD_PRE_EFFECT | MARK_BEGUN); /* since then? */
+}
+
 /*
  * Extended attributes that fit the inode, and its flags, make no other event (fs/ext4/xattr.c
- * and ioctl.c call ext4_mark_iloc_dirty()). This one comes before the change. What else is
- * an INODE to the journal has marked it dirty a moment ago.
+ * and ioctl.c call ext4_mark_iloc_dirty()). This one comes before the change, and may wait
+ * for the journal between the two. What else is an INODE to the journal has marked it dirty a
+ * moment ago, so of those nothing is to be told of a marked one, or of one nobody watches.
  */
 SEC("tp_btf/ext4_journal_start_inode")
 int BPF_PROG(on_ext4_journal_start, struct inode *inode, int blocks, int rsv_blocks,
 	     int revoke_creds, int type)
 {
-	if (type != EXT4_HT_XATTR && type != EXT4_HT_INODE)
-		return 0;
-	return on_inode(inode, DW_RECORD_PRE_EFFECT);
+	if (type == EXT4_HT_INODE)
+		return on_inode(inode, DW_RECORD_PRE_EFFECT);
+	if (type == EXT4_HT_XATTR && !is_watched(inode, DW_RECORD_PRE_EFFECT | MARK_BEGUN))
+		note_begun(inode);
+	return 0;
 }
 
 /* --- xfs --- */

@@ -89,7 +89,10 @@ struct {
 	__type(value, struct dw_filter);
 } filter __weak SEC(".maps");
 
-/* By slot of "watched": 0 clean, else who dirtied it. Exchanged, never replaced. */
+/*
+ * By slot of "watched": 0 clean, else who dirtied it, DW_MARK_BEGUN beside it or alone.
+ * Exchanged, never replaced.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 262144);

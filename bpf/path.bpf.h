@@ -31,10 +31,21 @@ static __always_inline __u64 exchange(__u64 *p, __u64 value)
 	*p = value;
 	return old;
 }
+
+static __always_inline __u64 add_bits(__u64 *p, __u64 bits)
+{
+	return exchange(p, *p | bits);
+}
 #else
 static __always_inline __u64 exchange(__u64 *p, __u64 value)
 {
 	return __sync_lock_test_and_set(p, value);
+}
+
+/* Returns what was there before. */
+static __always_inline __u64 add_bits(__u64 *p, __u64 bits)
+{
+	return __sync_fetch_and_or(p, bits);
 }
 #endif
 

@@ -122,7 +122,9 @@ __weak __noinline __u32 current_container(void)
  */
 static __always_inline __u64 writer_new_id(void)
 {
-	return bpf_ktime_get_boot_ns() >> 4 << 10 | (bpf_get_smp_processor_id() & 1023);
+	__u64 id = bpf_ktime_get_boot_ns() >> 5 << 10 | (bpf_get_smp_processor_id() & 1023);
+
+	return id & ~DW_MARK_BEGUN; /* of a machine that has been up for nine years */
 }
 
 static __always_inline bool is_runtime_comm(const char *comm)

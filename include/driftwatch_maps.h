@@ -43,6 +43,11 @@ struct dw_filter {
 };
 _Static_assert(sizeof(struct dw_filter) == 64, "a cache line");
 
+/* In map "dirty": a change may have begun that is made only after the mark is taken. */
+#define DW_MARK_BEGUN (1ull << 63)
+
+#define DW_BEGUN 256 /* places of control.begun */
+
 /* What the walk said about a file. */
 enum dw_verdict {
 	DW_VERDICT_NONE = 0,	/* not looked at yet */
@@ -178,6 +183,11 @@ struct dw_control {
 	__u64 dirty_overflow; /* sum over containers */
 	__u64 at_jiffies;     /* a moment of the last second in which a file was judged, */
 	__u64 at_boot_ns;     /* by both clocks */
+	/*
+	 * dw_inode_hash() of files of a layer whose attributes were about to change while
+	 * nobody watched them yet, each where its hash puts it; cleared by who finds it.
+	 */
+	__u64 begun[DW_BEGUN];
 };
 
 /* Per task: the write call it is in, and its name as a writer. */

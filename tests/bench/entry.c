@@ -22,12 +22,13 @@ static int add_name(const char *path, const struct stat *st, int type, struct FT
 	return 0;
 }
 
-static long watch(void *arg, uint32_t dev, uint64_t ino)
+static long watch(void *arg, uint32_t dev, uint64_t ino, bool *ret_begun)
 {
 	long *next = arg;
 
 	(void)dev;
 	(void)ino;
+	(void)ret_begun;
 	return (*next)++;
 }
 

@@ -114,6 +114,45 @@ static void who_waits_for_what_is_put_off_sleeps(void **state)
 	assert_in_range(b->engine->work_round - rounds, 2, 100);
 }
 
+static uint64_t looks(const struct bench *b)
+{
+	struct tree_counts counts;
+
+	tree_counts(b->c->tree, &counts);
+	return counts.lstats;
+}
+
+static void expect_two_looks_until_settled(struct bench *b)
+{
+	uint64_t before = looks(b);
+
+	assert_true(engine_settle(b->engine, 10000));
+	assert_int_equal(looks(b) - before, 2);
+}
+
+/* Its record was made by what came before. */
+static void what_begins_on_a_marked_file_is_looked_at_twice(void **state)
+{
+	struct bench *b = *state;
+
+	bench_make_file(b, "file");
+	bench_begin_and_read(b);
+	assert_int_equal(chmod(lab_path(b->lab, "file"), 0600), 0);
+	assert_int_equal(setxattr(lab_path(b->lab, "file"), "user.x", "y", 1, 0), 0);
+	expect_two_looks_until_settled(b);
+}
+
+/* No record tells of the attribute. */
+static void what_begins_on_a_file_not_seen_yet_is_looked_at_twice(void **state)
+{
+	struct bench *b = *state;
+
+	bench_begin_and_read(b);
+	bench_make_file(b, "file");
+	assert_int_equal(setxattr(lab_path(b->lab, "file"), "user.x", "y", 1, 0), 0);
+	expect_two_looks_until_settled(b);
+}
+
 /* --- executions --- */
 
 static void copy_program(const char *to)
@@ -174,6 +213,8 @@ int main(void)
 		TEST(what_a_batch_did_not_watch_is_watched_one_by_one),
 		TEST(an_answer_waits_for_all_that_was_there_at_the_question),
 		TEST(who_waits_for_what_is_put_off_sleeps),
+		TEST(what_begins_on_a_marked_file_is_looked_at_twice),
+		TEST(what_begins_on_a_file_not_seen_yet_is_looked_at_twice),
 		TEST(runs_of_what_the_list_does_not_have_yet_are_counted),
 		TEST(runs_of_the_image_s_own_are_not_counted_once_it_has_changed),
 	};

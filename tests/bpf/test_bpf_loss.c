@@ -391,9 +391,9 @@ static void an_index_that_grows_forgets_nobody(void **state)
 	lab_register(lab);
 	slot = probe_watch(lab->probe, dev, lab_ino(lab->upper), LAB_CONTAINER);
 	assert_true(slot > 16384); /* its mark is in the third part that was mapped */
-	probe_take_dirty(lab->probe, slot);
+	probe_take_dirty(lab->probe, slot, NULL);
 	assert_int_equal(mkdir(lab_path(lab, "in"), 0755), 0);
-	assert_true(probe_take_dirty(lab->probe, slot));
+	assert_true(probe_take_dirty(lab->probe, slot, NULL));
 }
 
 /* Volumes on more file systems than the programs can tell apart, and then a layer. */

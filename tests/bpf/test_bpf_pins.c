@@ -101,12 +101,12 @@ static void dirty_marks_survive_the_agent(void **state)
 	long slot = probe_watch(lab->probe, dev, ino, LAB_CONTAINER);
 
 	assert_true(slot >= 0);
-	probe_take_dirty(lab->probe, slot);
+	probe_take_dirty(lab->probe, slot, NULL);
 	lab->probe = probe_close(lab->probe, true);
 	assert_int_equal(mkdir(lab_path(lab, "made_in_between"), 0755), 0);
 	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), 0);
 	assert_int_equal(probe_watch(lab->probe, dev, ino, LAB_CONTAINER), slot);
-	mark = probe_take_dirty(lab->probe, slot);
+	mark = probe_take_dirty(lab->probe, slot, NULL);
 	assert_true(mark > 1);
 }
 
@@ -148,7 +148,7 @@ static void what_is_watched_ahead_is_watched_when_asked_for(void **state)
 	slot = probe_watch(lab->probe, dev, ino, LAB_CONTAINER);
 	assert_true(slot >= 0);
 	assert_int_equal(mkdir(lab_path(lab, "marks"), 0755), 0);
-	assert_true(probe_take_dirty(lab->probe, slot) > 1);
+	assert_true(probe_take_dirty(lab->probe, slot, NULL) > 1);
 	assert_true(probe_watch(lab->probe, dev, 1000002, LAB_CONTAINER) >= 0);
 	assert_int_equal(watched_used(lab), 4);
 	probe_watch_ahead(lab->probe, dev, others, 4, LAB_CONTAINER);
@@ -158,7 +158,7 @@ static void what_is_watched_ahead_is_watched_when_asked_for(void **state)
 	probe_unwatch(lab->probe, dev, ino, slot);
 	assert_int_equal(watched_used(lab), 1);
 	assert_int_equal(mkdir(lab_path(lab, "marks_nothing"), 0755), 0);
-	assert_int_equal(probe_take_dirty(lab->probe, slot), 0);
+	assert_int_equal(probe_take_dirty(lab->probe, slot, NULL), 0);
 }
 
 static void what_nobody_sets_again_is_dropped(void **state)
@@ -248,7 +248,7 @@ static long watch_xfs(struct lab *lab)
 	lab_register(lab);
 	slot = probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER);
 	assert_true(slot >= 0);
-	probe_take_dirty(lab->probe, slot);
+	probe_take_dirty(lab->probe, slot, NULL);
 	return slot;
 }
 
@@ -272,7 +272,7 @@ static void what_a_module_brings_later_is_attached(void **state)
 		;
 	assert_true(writers[DW_OP_WRITE] > 1);
 	assert_int_equal(writers[DW_OP_CREATE], writers[DW_OP_WRITE]);
-	assert_int_equal(probe_take_dirty(lab->probe, slot), writers[DW_OP_WRITE]);
+	assert_int_equal(probe_take_dirty(lab->probe, slot, NULL), writers[DW_OP_WRITE]);
 
 	lab->probe = probe_close(lab->probe, true);
 	assert_int_equal(mkdir(lab_path(lab, "made_in_between"), 0755), 0);
@@ -282,7 +282,7 @@ static void what_a_module_brings_later_is_attached(void **state)
 	assert_int_equal(
 		probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER),
 		slot);
-	assert_true(probe_take_dirty(lab->probe, slot) > 1);
+	assert_true(probe_take_dirty(lab->probe, slot, NULL) > 1);
 }
 
 static void who_adopts_pins_attaches_it_too(void **state)
@@ -303,7 +303,7 @@ static void who_adopts_pins_attaches_it_too(void **state)
 	assert_false(probe_sees(lab->probe, PROBE_SEES_DIRTY_XFS));
 	slot = watch_xfs(lab);
 	assert_int_equal(mkdir(lab_path(lab, "made"), 0755), 0);
-	assert_true(probe_take_dirty(lab->probe, slot) > 1);
+	assert_true(probe_take_dirty(lab->probe, slot, NULL) > 1);
 	assert_int_equal(lab_counted(lab).ops[DW_OP_MKDIR], 1);
 
 	lab->probe = probe_close(lab->probe, true);

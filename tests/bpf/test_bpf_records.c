@@ -285,7 +285,7 @@ static void expect_dirty_at(struct lab *lab, long slot, int change, const char *
 	dirty_records = 0;
 	while (probe_drain(lab->probe, 64, count_dirty, &wanted) > 0)
 		;
-	if (!dirty_records || probe_take_dirty(lab->probe, slot) <= 1)
+	if (!dirty_records || probe_take_dirty(lab->probe, slot, NULL) <= 1)
 		fail_msg("no dirty mark after %s", what);
 	assert_int_equal(dirty_records, 1);
 }
@@ -321,7 +321,7 @@ static void every_change_of_a_watched_directory_marks_it(void **state)
 		probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER);
 
 	assert_true(slot >= 0);
-	probe_take_dirty(lab->probe, slot);
+	probe_take_dirty(lab->probe, slot, NULL);
 	expect_dirty(lab, slot, mkdir(lab_path(lab, "w"), 0755));
 	expect_dirty(lab, slot, symlink("x", lab_path(lab, "s")));
 	expect_dirty(lab, slot, mknod(lab_path(lab, "p"), S_IFIFO | 0600, 0));
@@ -342,9 +342,9 @@ static void a_foreign_inode_marks_nothing(void **state)
 		probe_watch(lab->probe, lab_dev(lab->upper), lab_ino(lab->upper), LAB_CONTAINER);
 
 	assert_true(slot >= 0);
-	probe_take_dirty(lab->probe, slot);
+	probe_take_dirty(lab->probe, slot, NULL);
 	lab_run("touch %s/fs/beside && rm %s/fs/beside", lab->dir, lab->dir);
-	assert_int_equal(probe_take_dirty(lab->probe, slot), 0);
+	assert_int_equal(probe_take_dirty(lab->probe, slot, NULL), 0);
 }
 
 static void sum_swept(uint32_t dev, uint64_t ino, long slot, void *arg)

@@ -451,18 +451,37 @@ static void a_mark_can_ask_to_look_twice(void **state)
 	put_file(upper(tw, "img/f"), "content");
 	catch_up(tw);
 	stat(upper(tw, "img/f"), &st);
-	tree_mark(tw->tree, st.st_ino, NULL, 100);
+	tree_mark(tw->tree, st.st_ino, NULL, true);
 	ms = tree_work(tw->tree, 0);
 	assert_true(ms > 50 && ms <= 100);
 	assert_false(tree_is_settled(tw->tree));
 	assert_int_equal(chmod(upper(tw, "img/f"), 0600), 0);
 	/* A plain mark in between does not use up the second look. */
-	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	tree_mark(tw->tree, st.st_ino, NULL, false);
 	tree_work(tw->tree, 0);
 	assert_lines(tw, "C /img\nC /img/f\n");
 	assert_int_equal(chmod(upper(tw, "img/f"), 0644), 0);
 	settle(tw);
 	assert_lines(tw, "");
+}
+
+/* It had begun when the file was first seen: the first look can come too early. */
+static void what_had_begun_when_it_was_watched_is_looked_at_twice(void **state)
+{
+	struct tree_world *tw = *state;
+
+	start(tw);
+	tw->is_begun = true;
+	put_file(upper(tw, "new"), "x");
+	notice(tw);
+	while (!tree_find_path(tw->tree, "/new", 4))
+		tree_work(tw->tree, 0);
+	assert_lines(tw, "A /new\n");
+	assert_false(tree_is_settled(tw->tree));
+	forget_changes(tw);
+	assert_int_equal(chmod(upper(tw, "new"), 0755), 0); /* no event tells of it */
+	settle(tw);
+	assert_non_null(find_change(tw, "/new", TREE_CHANGE_MODE));
 }
 
 static void whiteouts_by_attribute_count_in_a_directory_marked_for_them(void **state)
@@ -525,6 +544,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nodes_are_found_by_inode_and_path, setup, teardown),
 		cmocka_unit_test(a_write_to_the_image_of_a_plain_directory_compares_nothing),
 		cmocka_unit_test_setup_teardown(a_mark_can_ask_to_look_twice, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_had_begun_when_it_was_watched_is_looked_at_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			whiteouts_by_attribute_count_in_a_directory_marked_for_them, setup,
 			teardown),

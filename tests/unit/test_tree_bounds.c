@@ -56,7 +56,7 @@ static void mark(struct tree_world *tw, const char *path)
 	struct stat st;
 
 	assert_int_equal(lstat(upper(tw, path), &st), 0);
-	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	tree_mark(tw->tree, st.st_ino, NULL, false);
 }
 
 /* --- work per change */
@@ -129,7 +129,7 @@ static void a_busy_directory_is_not_read_for_each_event(void **state)
 	for (begun = clock_mono_ns(); clock_mono_ns() - begun < 1000000000ull; events++) {
 		put_files(upper(tw, "busy"), "m", 1);
 		remove(upper(tw, "busy/m0"));
-		tree_mark(tw->tree, st.st_ino, NULL, 0);
+		tree_mark(tw->tree, st.st_ino, NULL, false);
 		at = clock_mono_ns();
 		tree_work(tw->tree, 5000000);
 		spent += clock_mono_ns() - at;
@@ -340,7 +340,7 @@ static void names_nest_thousands_deep(void **state)
 	assert_int_equal(mkdirat(fd, "last", 0755), 0);
 	fstat(fd, &st);
 	close(fd);
-	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	tree_mark(tw->tree, st.st_ino, NULL, false);
 	settle(tw);
 	assert_int_equal(counts_of(tw).added, depth + 1);
 	assert_exact(tw);

@@ -44,7 +44,7 @@ static void mark_inodes(struct tree_world *tw, const char *at, const char *end)
 		memcpy(&info, at, sizeof(info));
 		memcpy(&ino, at + INO_AT, sizeof(ino));
 		if (is_watched(tw, ino))
-			tree_mark(tw->tree, ino, NULL, 0);
+			tree_mark(tw->tree, ino, NULL, false);
 	}
 }
 

@@ -121,7 +121,7 @@ static void find_late_growing(struct tree_world *tw)
 
 	tw->on_share = grow_the_file_once;
 	put_file(upper(tw, "late"), "x");
-	tree_mark(tw->tree, tree_root_ino(tw->tree), NULL, 0);
+	tree_mark(tw->tree, tree_root_ino(tw->tree), NULL, false);
 	settle(tw);
 	assert_null(tw->on_share);
 	tree_node_info(tree_find_path(tw->tree, "late", 4), &info);
@@ -200,7 +200,7 @@ static void another_directory_in_the_place_is_not_read_for_it(void **state)
 	/* For a moment b stands where a was; only a's own event has arrived. */
 	assert_int_equal(rename(upper(tw, "a"), upper(tw, "hidden")), 0);
 	assert_int_equal(rename(upper(tw, "b"), upper(tw, "a")), 0);
-	tree_mark(tw->tree, a.st_ino, NULL, 0);
+	tree_mark(tw->tree, a.st_ino, NULL, false);
 	tree_work(tw->tree, 1); /* one step: the directory itself */
 	tree_counts(tw->tree, &counts);
 	assert_true(counts.stales > 0);
@@ -227,11 +227,11 @@ static void a_directory_found_elsewhere_is_read_when_its_parent_sees_it_again(vo
 	assert_int_equal(rename(upper(tw, "b"), upper(tw, "a")), 0);
 	put_file(upper(tw, "hidden/late"), "");
 	/* Its only event, taken while another directory stands in its place. */
-	tree_mark(tw->tree, a.st_ino, NULL, 0);
+	tree_mark(tw->tree, a.st_ino, NULL, false);
 	tree_work(tw->tree, 1);
 	assert_int_equal(rename(upper(tw, "a"), upper(tw, "b")), 0);
 	assert_int_equal(rename(upper(tw, "hidden"), upper(tw, "a")), 0);
-	tree_mark(tw->tree, tree_root_ino(tw->tree), NULL, 0);
+	tree_mark(tw->tree, tree_root_ino(tw->tree), NULL, false);
 	settle(tw);
 	assert_lines(tw, "A /a\nA /a/late\nA /b\n");
 }
@@ -248,7 +248,7 @@ static void names_of_the_image_are_looked_at_at_each_read(void **state)
 	catch_up(tw);
 	put_file(upper(tw, "d/f"), "other content");
 	stat(upper(tw, "d"), &st);
-	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	tree_mark(tw->tree, st.st_ino, NULL, false);
 	settle(tw);
 	assert_lines(tw, "C /d\nC /d/f\n");
 }
@@ -266,7 +266,7 @@ static void a_stale_node_comes_right_without_any_further_event(void **state)
 	assert_int_equal(rename(upper(tw, "a"), upper(tw, "c")), 0);
 	put_file(upper(tw, "c/b/x"), "");
 	/* Only the innermost directory is marked: its parents' events are lost. */
-	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	tree_mark(tw->tree, st.st_ino, NULL, false);
 	settle(tw);
 	assert_lines(tw, "A /c\nA /c/b\nA /c/b/x\n");
 }
@@ -284,7 +284,7 @@ static void a_file_whose_inode_became_a_directory(void **state)
 	put_dir(upper(tw, "x"));
 	put_file(upper(tw, "x/y"), "");
 	/* Same name, and by chance maybe the same number: the type tells. */
-	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	tree_mark(tw->tree, st.st_ino, NULL, false);
 	catch_up(tw);
 	assert_lines(tw, "A /x\nA /x/y\n");
 }

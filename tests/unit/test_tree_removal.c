@@ -64,7 +64,7 @@ static void a_removed_layer_leaves_the_lines_of_its_last_moment(void **state)
 	remove_step(tw, "d/f");
 	remove_step(tw, "d");
 	assert_int_equal(rmdir(tw->w.upper), 0);
-	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	tree_mark(tw->tree, st.st_ino, NULL, false);
 	assert_false(tree_is_settled(tw->tree));
 	work_until_gone(tw);
 
@@ -79,7 +79,7 @@ static void a_removed_layer_leaves_the_lines_of_its_last_moment(void **state)
 	assert_int_equal(counts.modified, 2);
 
 	/* Nothing reaches a frozen tree any more. */
-	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	tree_mark(tw->tree, st.st_ino, NULL, false);
 	tree_rescan(tw->tree);
 	assert_int_equal(tree_work(tw->tree, 0), -1);
 	assert_lines(tw, LINES);
@@ -97,7 +97,7 @@ static void a_layer_renamed_away_to_be_removed_is_held_as_long_as_it_takes(void 
 	tree_set_mounted(tw->tree, false);
 	assert_int_equal(rename(tw->w.upper, world_path(&tw->w, "removing")), 0);
 	assert_int_equal(remove(world_path(&tw->w, "removing/new/x")), 0);
-	tree_mark(tw->tree, new.st_ino, NULL, 0);
+	tree_mark(tw->tree, new.st_ino, NULL, false);
 	/* Longer than the quiet time passes in the middle. */
 	usleep(600000);
 	ms = tree_work(tw->tree, 0);
@@ -105,7 +105,7 @@ static void a_layer_renamed_away_to_be_removed_is_held_as_long_as_it_takes(void 
 	assert_lines(tw, LINES);
 	snprintf(command, sizeof(command), "rm -rf %s/removing", tw->w.dir);
 	assert_int_equal(system(command), 0);
-	tree_mark(tw->tree, st.st_ino, NULL, 0);
+	tree_mark(tw->tree, st.st_ino, NULL, false);
 	work_until_gone(tw);
 	assert_lines(tw, LINES);
 }
@@ -140,7 +140,7 @@ static void each_event_prolongs_the_wait(void **state)
 	notice(tw);
 	for (i = 0; i < 4; i++) {
 		usleep(200000);
-		tree_mark(tw->tree, tree_root_ino(tw->tree), NULL, 0);
+		tree_mark(tw->tree, tree_root_ino(tw->tree), NULL, false);
 		assert_true(tree_work(tw->tree, 0) > 0);
 		assert_lines(tw, LINES);
 	}

@@ -126,6 +126,23 @@ static void the_mark_is_taken_before_the_look(void **state)
 	assert_int_equal(size_in_tree(tw, "/f"), size_on_disk(tw, "f"));
 }
 
+static void what_had_begun_when_the_mark_is_taken_is_looked_at_twice(void **state)
+{
+	struct tree_world *tw = *state;
+
+	start_with_a_file(tw);
+	grow_until_left(tw, "f");
+	grow_and_look(tw, "f");
+	tw->is_begun = true;
+	assert_int_equal(tree_wake(tw->tree), 1);
+	while (tree_work(tw->tree, 0) == 0)
+		;
+	assert_false(tree_is_settled(tw->tree));
+	grow(tw, "f"); /* no event tells of it */
+	settle(tw);
+	assert_int_equal(size_in_tree(tw, "/f"), size_on_disk(tw, "f"));
+}
+
 static void another_mode_ends_the_rest(void **state)
 {
 	struct tree_world *tw = *state;
@@ -269,6 +286,7 @@ int main(void)
 		TEST(a_file_written_to_all_the_time_is_looked_at_when_somebody_asks),
 		TEST(after_an_answer_the_next_write_makes_a_mark_again),
 		TEST(the_mark_is_taken_before_the_look),
+		TEST(what_had_begun_when_the_mark_is_taken_is_looked_at_twice),
 		TEST(another_mode_ends_the_rest),
 		TEST(a_file_that_came_to_rest_is_looked_at_at_once),
 		TEST(a_file_that_goes_while_it_is_left_leaves_nothing),

@@ -45,6 +45,7 @@ struct tree_world {
 	size_t shares_len;
 	void (*on_share)(struct tree_world *tw, uint64_t ino);
 	void (*on_take)(struct tree_world *tw);
+	bool is_begun; /* what .watch and .take say */
 
 	struct change_seen *changes;
 	size_t changes_len, changes_size;
@@ -70,7 +71,7 @@ static inline bool is_watched(struct tree_world *tw, uint64_t ino)
 	return tfind(&key, &tw->watched, watched_order);
 }
 
-static inline long test_watch(void *arg, uint32_t dev, uint64_t ino)
+static inline long test_watch(void *arg, uint32_t dev, uint64_t ino, bool *ret_begun)
 {
 	struct tree_world *tw = arg;
 	struct watched *new;
@@ -84,6 +85,7 @@ static inline long test_watch(void *arg, uint32_t dev, uint64_t ino)
 	new->slot = tw->next_slot++;
 	tsearch(new, &tw->watched, watched_order);
 	tw->watched_len++;
+	*ret_begun = tw->is_begun;
 	if (tw->on_watch)
 		tw->on_watch(tw, ino);
 	return new->slot;
@@ -114,13 +116,14 @@ static inline void clear_left(const void *node, VISIT visit, void *slot)
 		w->is_left = false;
 }
 
-static inline void test_take(void *arg, long slot)
+static inline bool test_take(void *arg, long slot)
 {
 	struct tree_world *tw = arg;
 
 	twalk_r(tw->watched, clear_left, &slot);
 	if (tw->on_take)
 		tw->on_take(tw);
+	return tw->is_begun;
 }
 
 static inline uint32_t shared_mark(const struct tree_world *tw, uint64_t ino)
@@ -328,7 +331,7 @@ static inline bool mark_watched(struct tree_world *tw, uint64_t ino)
 	if (w && tree_leave_marked(tw->tree, ino, &tw->cause))
 		(*w)->is_left = true;
 	else if (w)
-		tree_mark(tw->tree, ino, &tw->cause, 0);
+		tree_mark(tw->tree, ino, &tw->cause, false);
 	else if (tw->shared[shared_mark(tw, ino)])
 		tree_mark_shared(tw->tree, shared_mark(tw, ino));
 	else

@@ -11,9 +11,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define DRAIN_BATCH	    4096
-#define PRE_EFFECT_AGAIN_MS 100
-#define SWEEP_SHARE	    10 /* sweeping takes at most one part in so many */
+#define DRAIN_BATCH 4096
+#define SWEEP_SHARE 10 /* sweeping takes at most one part in so many */
 
 /* --- writers --- */
 
@@ -67,7 +66,7 @@ struct mark {
 	uint32_t dev;
 	uint64_t ino;
 	struct tree_cause cause;
-	unsigned again_ms;
+	bool is_begun; /* the change may be still to come */
 };
 
 static bool mark_track(struct track *t, const struct mark *m)
@@ -75,7 +74,7 @@ static bool mark_track(struct track *t, const struct mark *m)
 	if (!t || !t->c->tree || tree_dev(t->c->tree) != m->dev ||
 	    !tree_find_ino(t->c->tree, m->ino))
 		return false;
-	tree_mark(t->c->tree, m->ino, &m->cause, m->again_ms);
+	tree_mark(t->c->tree, m->ino, &m->cause, m->is_begun);
 	engine_want_work(t, t->engine->now_ns);
 	return true;
 }
@@ -126,6 +125,7 @@ static bool leave_marked(struct engine *e, const struct dw_dirty_record *r, cons
 static void on_dirty(struct engine *e, const struct dw_dirty_record *r)
 {
 	struct mark m = {.dev = r->dev, .ino = r->ino};
+	bool has_begun;
 
 	m.cause.wall_ns = engine_wall_of_boot(e, r->boot_ns);
 	/* The record names who made it dirty; a kernel thread writes pages back. */
@@ -134,8 +134,8 @@ static void on_dirty(struct engine *e, const struct dw_dirty_record *r)
 					       r->comm, r->cgroup_id, r->flags & DW_RECORD_RUNTIME);
 	if (leave_marked(e, r, &m))
 		return;
-	probe_take_dirty(e->probe, r->slot);
-	m.again_ms = r->flags & DW_RECORD_PRE_EFFECT ? PRE_EFFECT_AGAIN_MS : 0;
+	probe_take_dirty(e->probe, r->slot, &has_begun);
+	m.is_begun = has_begun || r->flags & DW_RECORD_PRE_EFFECT;
 	engine_note_mark(e, r->dev, r->ino, &m.cause);
 	/* Not only who had it watched first: its number may be another container's by now. */
 	ledger_foreach(e->ledger, mark_any, &m);
@@ -144,8 +144,8 @@ static void on_dirty(struct engine *e, const struct dw_dirty_record *r)
 static void on_swept(uint32_t dev, uint64_t ino, long slot, void *arg)
 {
 	struct engine *e = arg;
-	uint64_t kernel_id = probe_take_dirty(e->probe, slot);
-	struct mark m = {.dev = dev, .ino = ino, .again_ms = PRE_EFFECT_AGAIN_MS};
+	uint64_t kernel_id = probe_take_dirty(e->probe, slot, NULL);
+	struct mark m = {.dev = dev, .ino = ino, .is_begun = true};
 
 	m.cause.wall_ns = clock_wall_ns();
 	if (kernel_id > 1)

@@ -4,7 +4,8 @@
  */
 #include "agent/engine_internal.h"
 
-static long watch(void *arg, uint32_t dev, uint64_t ino)
+/* An earlier agent may have left it marked: nobody would be told. */
+static long watch(void *arg, uint32_t dev, uint64_t ino, bool *ret_begun)
 {
 	struct track *t = arg;
 	long slot;
@@ -12,8 +13,8 @@ static long watch(void *arg, uint32_t dev, uint64_t ino)
 	if (!t->engine->probe)
 		return -ENOSPC;
 	slot = probe_watch(t->engine->probe, dev, ino, t->c->slot);
-	if (slot >= 0) /* an earlier agent may have left it marked: nobody would be told */
-		probe_take_dirty(t->engine->probe, slot);
+	if (slot >= 0)
+		*ret_begun = probe_take_begun(t->engine->probe, dev, ino, slot);
 	return slot;
 }
 
@@ -41,12 +42,14 @@ static void watch_shared(void *arg, uint32_t dev, uint64_t ino)
 		probe_watch_shared(t->engine->probe, dev, ino);
 }
 
-static void take_mark(void *arg, long slot)
+static bool take_mark(void *arg, long slot)
 {
 	struct track *t = arg;
+	bool has_begun = false;
 
 	if (t->engine->probe)
-		probe_take_dirty(t->engine->probe, slot);
+		probe_take_dirty(t->engine->probe, slot, &has_begun);
+	return has_begun;
 }
 
 struct tree_watcher engine_watcher(struct track *t)

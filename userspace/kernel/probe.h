@@ -239,8 +239,11 @@ size_t probe_take_shared(struct probe *p, uint32_t *from, uint32_t *ret, size_t 
 /*
  * Take an inode's dirty mark, before verifying it. Returns the writer (map
  * "writers") that set it last, 0 when it was clean, 1 when dirty by nobody known.
+ * @ret_begun may be NULL: whether the next look may come before a change that has begun. Of
+ * an inode that has just been watched, probe_take_begun() knows also what began before.
  */
-uint64_t probe_take_dirty(struct probe *p, long slot);
+uint64_t probe_take_dirty(struct probe *p, long slot, bool *ret_begun);
+bool probe_take_begun(struct probe *p, uint32_t dev, uint64_t ino, long slot);
 
 /*
  * When the dirty ring has refused records: report every slot that is still

@@ -340,11 +340,27 @@ void probe_unwatch(struct probe *p, uint32_t dev, uint64_t ino, long slot)
 		watched_drop(p, node);
 }
 
-uint64_t probe_take_dirty(struct probe *p, long slot)
+uint64_t probe_take_dirty(struct probe *p, long slot, bool *ret_begun)
 {
-	if (slot < 0 || slot >= (long)p->watch.len)
-		return 0;
-	return __atomic_exchange_n(&p->dirty[slot], 0, __ATOMIC_SEQ_CST);
+	uint64_t mark = 0;
+
+	if (slot >= 0 && slot < (long)p->watch.len)
+		mark = __atomic_exchange_n(&p->dirty[slot], 0, __ATOMIC_SEQ_CST);
+	if (ret_begun)
+		*ret_begun = mark & DW_MARK_BEGUN;
+	return mark == DW_MARK_BEGUN ? 1 : mark & ~DW_MARK_BEGUN;
+}
+
+bool probe_take_begun(struct probe *p, uint32_t dev, uint64_t ino, long slot)
+{
+	__u64 hash = dw_inode_hash(p->watch.hash_key, dev, ino);
+	__u64 *place = &p->control->begun[hash % DW_BEGUN], expected = hash;
+	bool has_begun;
+
+	probe_take_dirty(p, slot, &has_begun);
+	return __atomic_compare_exchange_n(place, &expected, 0, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST) ||
+	       has_begun;
 }
 
 bool probe_dirty_overflowed(const struct probe *p)

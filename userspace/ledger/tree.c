@@ -170,19 +170,19 @@ void tree_freeze(struct tree *t)
 }
 
 static bool mark_node(struct tree *t, struct tree_node *n, const struct tree_cause *cause,
-		      unsigned again_ms)
+		      bool is_begun)
 {
 	unsigned flags = WORK_STAT | (node_is_dir(n) ? (unsigned)WORK_READ : 0u);
 
 	if (!node_is_live(n))
 		return false;
 	queue_add(t, n, flags, cause, node_is_dir(n) ? n->dir->may_read_ns : 0);
-	if (again_ms)
-		queue_again(n, clock_mono_ns() + again_ms * NS_PER_MSEC);
+	if (is_begun)
+		queue_begun(t, n);
 	return true;
 }
 
-void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, unsigned again_ms)
+void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, bool is_begun)
 {
 	bool is_shared, has_added = false;
 	struct tree_node *first, *n;
@@ -193,7 +193,7 @@ void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, uns
 	for (n = first; n; n = index_next(n)) {
 		/* Of the names that are just added one answers for all. */
 		is_shared = n->verdict == TREE_ADDED && !node_is_dir(n);
-		if (!(is_shared && has_added) && mark_node(t, n, cause ? cause : &nobody, again_ms))
+		if (!(is_shared && has_added) && mark_node(t, n, cause ? cause : &nobody, is_begun))
 			has_added = has_added || is_shared;
 	}
 	if (first && !t->is_mounted)

@@ -34,8 +34,11 @@ struct tree_node;
 
 /* How the tree tells the kernel what to watch; a test gives its own. */
 struct tree_watcher {
-	/* Returns a slot >= 0, or -ENOSPC: the inode is then only seen by scans. */
-	long (*watch)(void *arg, uint32_t dev, uint64_t ino);
+	/*
+	 * Returns a slot >= 0, or -ENOSPC: the inode is then only seen by scans. Sets
+	 * *@ret_begun when it may be about to change: the look to come may come too early.
+	 */
+	long (*watch)(void *arg, uint32_t dev, uint64_t ino, bool *ret_begun);
 	void (*unwatch)(void *arg, uint32_t dev, uint64_t ino, long slot);
 	/*
 	 * About to watch most of these inodes; none: what was not watched since is not going to
@@ -47,8 +50,11 @@ struct tree_watcher {
 	 * May be NULL: then their sizes are as of the last scan.
 	 */
 	void (*watch_shared)(void *arg, uint32_t dev, uint64_t ino);
-	/* Clear the mark of @slot: see tree_leave_marked(). May be NULL. */
-	void (*take)(void *arg, long slot);
+	/*
+	 * Clear the mark of @slot: see tree_leave_marked(). Returns what .watch sets. May be
+	 * NULL.
+	 */
+	bool (*take)(void *arg, long slot);
 	void *arg;
 	uint64_t hash_key; /* with .watch_shared: of dw_inode_hash() */
 };
@@ -153,10 +159,10 @@ uint64_t tree_root_ino(const struct tree *t);
 
 /*
  * An inode was reported dirty (the caller has taken its mark). Queues it; unknown
- * inodes are ignored. @again_ms > 0: verify once more after that time (events that
- * come before their effect).
+ * inodes are ignored. @is_begun: its change may be still to come, so it is looked at once
+ * more a moment later.
  */
-void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, unsigned again_ms);
+void tree_mark(struct tree *t, uint64_t ino, const struct tree_cause *cause, bool is_begun);
 
 /*
  * The same, of a mark that the caller has not taken: true when it is not to be, because

@@ -116,13 +116,13 @@ void index_expect(struct tree *t, uint64_t ino)
 /* Returns 1 when the inode is watched from now on, 0 when nothing changed. */
 static int watch(struct tree *t, struct tree_node *first, struct tree_node *n)
 {
-	bool is_essential = node_is_dir(n) || (n->flags & NODE_HAS_LOWER);
+	bool is_essential = node_is_dir(n) || (n->flags & NODE_HAS_LOWER), is_begun = false;
 	long slot = -ENOSPC;
 
 	if (first->slot >= 0)
 		return 0;
 	if (is_essential || !is_crowded(t))
-		slot = t->watcher.watch(t->watcher.arg, t->dev, n->st.ino);
+		slot = t->watcher.watch(t->watcher.arg, t->dev, n->st.ino, &is_begun);
 	if (slot < 0 || slot > INT32_MAX) {
 		if (!is_essential)
 			return share(t, n->st.ino);
@@ -134,6 +134,8 @@ static int watch(struct tree *t, struct tree_node *first, struct tree_node *n)
 		n->flags |= NODE_OPTIONAL;
 		t->optional_watches++;
 	}
+	if (is_begun)
+		queue_begun(t, n);
 	return 1;
 }
 

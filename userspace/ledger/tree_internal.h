@@ -181,7 +181,9 @@ static inline bool tree_is_elsewhere(int err)
 /* Queue @n; @due_ns 0: now. Merges with what is queued. */
 void queue_add(struct tree *t, struct tree_node *n, unsigned flags, const struct tree_cause *cause,
 	       uint64_t due_ns);
-void queue_again(struct tree_node *n, uint64_t at_ns); /* stat it once more then */
+/* Look once more at @at_ns, or TREE_BEGUN_NS from now, whatever look comes before. */
+void queue_again(struct tree_node *n, uint64_t at_ns);
+void queue_begun(struct tree *t, struct tree_node *n);
 /* Take out what is due; its flags count as open until queue_done(). False: nothing is. */
 bool queue_pop(struct tree *t, uint64_t now_ns, struct tree_work *ret);
 /* Have @n wait for tree_wake(). False: it is queued for sooner, or too many do. */
@@ -194,7 +196,7 @@ void list_remove(struct tree_list *l, struct tree_work *w);
 
 /* --- tree_rest.c */
 /* Work with WORK_HELD is about to be done, or is dropped. */
-void rest_end(struct tree *t, struct tree_node *n);
+bool rest_end(struct tree *t, struct tree_node *n); /* what .take returns */
 void rest_disturb(struct tree *t, struct tree_node *n);
 bool tree_is_being_written(const struct tree_node *n);
 

@@ -37,15 +37,15 @@ bool tree_leave_marked(struct tree *t, uint64_t ino, const struct tree_cause *ca
 	return rest_add(t, n, cause);
 }
 
-void rest_end(struct tree *t, struct tree_node *n)
+bool rest_end(struct tree *t, struct tree_node *n)
 {
 	struct tree_node *first = n->flags & NODE_INDEXED ? index_find(t, n->st.ino) : NULL, *s;
+	bool is_begun = first && first->slot >= 0 && t->watcher.take(t->watcher.arg, first->slot);
 
-	if (first && first->slot >= 0)
-		t->watcher.take(t->watcher.arg, first->slot);
 	for (s = first; s; s = index_next(s)) /* linked meanwhile */
 		if (s != n && node_is_live(s) && !t->is_gone)
 			queue_add(t, s, WORK_STAT, &(struct tree_cause){0}, 0);
+	return is_begun;
 }
 
 static void disturb(struct tree *t, struct tree_node *n)

@@ -18,6 +18,7 @@
 #define TREE_BACKOFF_FACTOR   10		  /* a read of t is followed by 10 t without one */
 #define TREE_BACKOFF_MAX_NS   (500 * NS_PER_MSEC)
 #define TREE_RETRY_NS	      (100 * NS_PER_MSEC) /* of what could not be read */
+#define TREE_BEGUN_NS	      (100 * NS_PER_MSEC) /* so long may what has begun take */
 #define TREE_UNWATCHED_NS     (5 * NS_PER_SEC)	  /* between rescans of what is not watched */
 #define TREE_RELIST_NS	      (10 * NS_PER_SEC)	  /* at most so often for names without a node */
 #define TREE_FRESH_NS	      NS_PER_SEC	  /* work younger than this is not lag */

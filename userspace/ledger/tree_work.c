@@ -30,9 +30,8 @@ static void stat_node(struct tree *t, struct tree_node *n, const struct tree_wor
 static void do_work(struct tree *t, struct tree_work *w)
 {
 	struct tree_node *n = w->node;
+	bool is_begun = w->flags & WORK_HELD && rest_end(t, n);
 
-	if (w->flags & WORK_HELD)
-		rest_end(t, n);
 	if (!node_is_live(n)) {
 		queue_done(t, w->flags);
 		return;
@@ -41,6 +40,8 @@ static void do_work(struct tree *t, struct tree_work *w)
 		queue_add(t, n, w->flags & (WORK_STAT | WORK_READ), &w->cause, w->again_ns);
 		queue_again(n, w->again_ns);
 	}
+	if (is_begun)
+		queue_begun(t, n);
 	if (!n->parent && tree_root_is_gone(t)) {
 		queue_done(t, w->flags);
 		tree_freeze(t);
