@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #define FILES	40
 #define RECORDS 9000 /* more than two drains take, less than the ring holds */
@@ -153,6 +154,69 @@ static void what_begins_on_a_file_not_seen_yet_is_looked_at_twice(void **state)
 	expect_two_looks_until_settled(b);
 }
 
+/* --- numbers of inodes used again --- */
+
+static void remove_and_wait_for_another_tick(struct bench *b, const char *name)
+{
+	struct timespec now;
+	uint64_t until_ns;
+
+	assert_int_equal(unlink(lab_path(b->lab, name)), 0);
+	assert_true(engine_settle(b->engine, 2000));
+	until_ns = clock_wall_ns() + 20 * NS_PER_MSEC;
+	do
+		clock_gettime(CLOCK_REALTIME_COARSE, &now); /* when an inode is born, by ext4 */
+	while ((uint64_t)clock_of_timespec(&now) < until_ns);
+}
+
+/* The layer is read after the change, and what tells of the number's new life after that. */
+static void find_before_its_record(struct bench *b, const char *name)
+{
+	do {
+		tree_mark(b->c->tree, lab_ino(b->lab->upper), NULL, false);
+		tree_work(b->c->tree, 0);
+	} while (!bench_lists(b, name));
+	engine_flush_events(b->engine);
+}
+
+static void what_is_found_under_a_number_used_again_is_told(void **state)
+{
+	struct bench *b = *state;
+	struct tree_node_info info;
+	uint64_t ino, since_ns;
+
+	bench_begin_and_read(b);
+	bench_make_file(b, "own");
+	assert_true(engine_settle(b->engine, 2000));
+	ino = lab_ino(lab_upper_path(b->lab, "own"));
+	remove_and_wait_for_another_tick(b, "own");
+	since_ns = clock_wall_ns();
+	assert_int_equal(chmod(lab_path(b->lab, "lower"), 0600), 0);
+	assert_int_equal(lab_ino(lab_upper_path(b->lab, "lower")), ino);
+	find_before_its_record(b, "lower");
+	assert_int_equal(b->c->derived_ops[DW_OP_CHMOD], 1);
+	tree_node_info(tree_find_path(b->c->tree, "/lower", 6), &info);
+	assert_true(info.first_wall_ns + NS_PER_SEC / 100 > since_ns);
+}
+
+static void a_removal_is_told_once_though_its_number_is_used_again(void **state)
+{
+	struct bench *b = *state;
+	uint64_t ino;
+
+	bench_begin_and_read(b);
+	bench_make_file(b, "old");
+	assert_true(engine_settle(b->engine, 2000));
+	ino = lab_ino(lab_upper_path(b->lab, "old"));
+	assert_int_equal(unlink(lab_path(b->lab, "old")), 0);
+	bench_make_file(b, "new");
+	assert_int_equal(lab_ino(lab_upper_path(b->lab, "new")), ino);
+	assert_true(engine_settle(b->engine, 2000));
+	assert_false(bench_lists(b, "old"));
+	assert_int_equal(b->c->derived_ops[DW_OP_UNLINK], 0); /* its record has told it */
+	assert_int_equal(b->c->derived_ops[DW_OP_CREATE], 0);
+}
+
 /* --- executions --- */
 
 static void copy_program(const char *to)
@@ -205,6 +269,13 @@ static void runs_of_the_image_s_own_are_not_counted_once_it_has_changed(void **s
 	count_runs(b, 1);
 }
 
+static int setup_small(void **state)
+{
+	bench_open(state, LAB_EXT4, 0); /* where the next inode is the one that was freed last */
+	bench_open_engine(*state);
+	return 0;
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, bench_teardown)
 
 int main(void)
@@ -215,6 +286,11 @@ int main(void)
 		TEST(who_waits_for_what_is_put_off_sleeps),
 		TEST(what_begins_on_a_marked_file_is_looked_at_twice),
 		TEST(what_begins_on_a_file_not_seen_yet_is_looked_at_twice),
+		cmocka_unit_test_setup_teardown(what_is_found_under_a_number_used_again_is_told,
+						setup_small, bench_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_removal_is_told_once_though_its_number_is_used_again, setup_small,
+			bench_teardown),
 		TEST(runs_of_what_the_list_does_not_have_yet_are_counted),
 		TEST(runs_of_the_image_s_own_are_not_counted_once_it_has_changed),
 	};

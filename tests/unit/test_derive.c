@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "agent/engine_internal.h"
+#include "base/clock.h"
 
 #define OP(op) (1u << (op))
 
@@ -191,6 +192,57 @@ static void what_went_in_the_same_flush_is_not_what_was_renamed(void **state)
 	expect_renamed("/gone/f", 90, "/a/f", 50, "/a/b/new", 50); /* by the moment */
 }
 
+/* --- which life of an inode number a record is of --- */
+
+#define TOLD_NS (20 * NS_PER_SEC)
+
+/* A file that was made and removed, and one with its number that is found before its record. */
+static struct flush told_flush(uint64_t birth_ns)
+{
+	struct flush f = {0};
+	struct dw_op_record told = {.ino = RENAMED_INO, .op = DW_OP_CREATE, .boot_ns = TOLD_NS};
+	const struct tree_cause cause = {.writer = 5, .wall_ns = TOLD_NS};
+
+	engine_explain_creation(&f.engine, &told, "/old");
+	engine_keep_origin(&f.engine, 0, RENAMED_INO, &cause);
+	told.op = DW_OP_UNLINK;
+	engine_explain(&f.engine, &told);
+	engine_keep_pending(&f.engine, &(struct dw_op_record){.ino = 9, .boot_ns = TOLD_NS});
+	engine_forget_earlier(&f.engine, 0, RENAMED_INO, birth_ns);
+	engine_forget_earlier(&f.engine, 0, 9, birth_ns);
+	return f;
+}
+
+static void what_is_told_says_nothing_of_who_was_born_later(void **state)
+{
+	struct flush f = told_flush(TOLD_NS + NS_PER_SEC / 100);
+
+	(void)state;
+	/* That the earlier one was removed is still to be seen in the layer. */
+	assert_int_equal(engine_explained_ops(&f.engine, 0, RENAMED_INO), OP(DW_OP_UNLINK));
+	assert_null(engine_created_at(&f.engine, 0, RENAMED_INO));
+	assert_null(engine_find_origin(&f.engine, 0, RENAMED_INO));
+	assert_null(engine_find_pending(&f.engine, 0, 9));
+	engine_expire(&f.engine, UINT64_MAX);
+}
+
+static void what_is_told_is_of_who_was_born_before_or_nobody_knows_when(void **state)
+{
+	const uint64_t births[] = {0, TOLD_NS - NS_PER_SEC, TOLD_NS};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(births) / sizeof(*births); i++) {
+		struct flush f = told_flush(births[i]);
+
+		assert_int_equal(engine_explained_ops(&f.engine, 0, RENAMED_INO),
+				 OP(DW_OP_CREATE) | OP(DW_OP_UNLINK));
+		assert_string_equal(engine_created_at(&f.engine, 0, RENAMED_INO), "/old");
+		assert_non_null(engine_find_origin(&f.engine, 0, RENAMED_INO));
+		assert_non_null(engine_find_pending(&f.engine, 0, 9));
+		engine_expire(&f.engine, UINT64_MAX);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +256,8 @@ int main(void)
 		cmocka_unit_test(a_whiteout_is_a_removal_of_what_it_hides),
 		cmocka_unit_test(what_the_first_scan_finds_is_not_news),
 		cmocka_unit_test(what_went_in_the_same_flush_is_not_what_was_renamed),
+		cmocka_unit_test(what_is_told_says_nothing_of_who_was_born_later),
+		cmocka_unit_test(what_is_told_is_of_who_was_born_before_or_nobody_knows_when),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,31 +16,46 @@
 
 #define PENDING_NS (1500 * NS_PER_MSEC)
 
-static struct recall *touch_told_of(struct engine *e, uint32_t dev, uint64_t ino)
+static struct recall *touch_told_of(struct engine *e, uint32_t dev, uint64_t ino, uint64_t wall_ns)
 {
 	struct recall *r = recall_make(&e->recalls, dev, ino);
 
-	if (r)
-		r->told_until_ns = e->now_ns + ENGINE_EXPLAIN_NS;
+	if (!r)
+		return NULL;
+	r->told_until_ns = e->now_ns + ENGINE_EXPLAIN_NS;
+	if (r->told_wall_ns < wall_ns)
+		r->told_wall_ns = wall_ns;
 	return r;
 }
 
-void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op)
+static uint64_t told_at(const struct engine *e, const struct dw_op_record *r)
 {
-	struct recall *r = touch_told_of(e, dev, ino);
-
-	if (r)
-		r->ops |= op == DW_OP_INVALID ? ENGINE_NAMES_CHANGED : 1u << op;
+	return engine_wall_of_boot(e, r->boot_ns);
 }
 
-void engine_explain_creation(struct engine *e, const struct dw_inode *key, enum dw_op op,
-			     const char *path)
+void engine_explain(struct engine *e, const struct dw_op_record *record)
 {
-	struct recall *r = touch_told_of(e, key->dev, key->ino);
+	struct recall *r = touch_told_of(e, record->dev, record->ino, told_at(e, record));
+
+	if (r)
+		r->ops |= 1u << record->op;
+}
+
+void engine_explain_names(struct engine *e, uint32_t dev, uint64_t ino)
+{
+	struct recall *r = touch_told_of(e, dev, ino, 0);
+
+	if (r)
+		r->ops |= ENGINE_NAMES_CHANGED;
+}
+
+void engine_explain_creation(struct engine *e, const struct dw_op_record *record, const char *path)
+{
+	struct recall *r = touch_told_of(e, record->dev, record->ino, told_at(e, record));
 
 	if (!r)
 		return;
-	r->ops |= 1u << op;
+	r->ops |= 1u << record->op;
 	free(r->created_at);
 	r->created_at = strdup(path);
 }
@@ -48,7 +63,7 @@ void engine_explain_creation(struct engine *e, const struct dw_inode *key, enum 
 void engine_keep_origin(struct engine *e, uint32_t dev, uint64_t ino,
 			const struct tree_cause *cause)
 {
-	struct recall *r = touch_told_of(e, dev, ino);
+	struct recall *r = touch_told_of(e, dev, ino, cause->wall_ns);
 
 	if (r && !r->origin.writer)
 		r->origin = *cause;
@@ -158,13 +173,31 @@ void engine_drop_pending(struct recall *r)
 	r->pending_until_ns = 0;
 }
 
-/* What was told of the inode number's earlier life says nothing of this one. */
+/* What was told of the inode number's earlier life says nothing of this one; but its end. */
 static void forget_told(struct recall *r)
 {
 	free(r->created_at);
 	r->created_at = NULL;
-	r->ops = 0;
+	r->ops &= 1u << DW_OP_UNLINK | 1u << DW_OP_RMDIR;
 	r->origin = (struct tree_cause){0};
+	r->told_wall_ns = 0;
+}
+
+static bool is_before(uint64_t told_wall_ns, uint64_t birth_wall_ns)
+{
+	return told_wall_ns && told_wall_ns + NS_PER_MSEC < birth_wall_ns;
+}
+
+void engine_forget_earlier(struct engine *e, uint32_t dev, uint64_t ino, uint64_t birth_wall_ns)
+{
+	struct recall *r = recall_find(&e->recalls, dev, ino);
+
+	if (!r)
+		return;
+	if (is_before(r->told_wall_ns, birth_wall_ns))
+		forget_told(r);
+	if (r->pending && is_before(told_at(e, r->pending), birth_wall_ns))
+		engine_drop_pending(r);
 }
 
 void engine_keep_pending(struct engine *e, const struct dw_op_record *record)

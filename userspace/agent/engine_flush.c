@@ -24,7 +24,7 @@ static void emit_creation(struct engine *e, struct track *t, struct recall *p, c
 	q.record.target = DW_TARGET_LAYER;
 	q.record.flags &= (__u16)~DW_RECORD_WORKDIR;
 	engine_drop_pending(p);
-	engine_explain_creation(e, &p->key, q.record.op, path);
+	engine_explain_creation(e, &q.record, path);
 	engine_emit_op(e, t, &q);
 }
 
@@ -170,7 +170,7 @@ static void handle_op(struct engine *e, struct queued_op *q)
 	if (is_by_name(r))
 		tell_names(e, t, q);
 	else
-		engine_explain(e, r->dev, r->ino, r->op);
+		engine_explain(e, r);
 	engine_emit_op(e, t, q);
 }
 
@@ -181,12 +181,15 @@ static void note_appearance(struct engine *e, struct track *t, const struct tree
 {
 	const struct tree_cause *origin;
 	struct tree_node_info info;
+	uint32_t dev;
 
 	t->labels_due = true;
 	if (!t->c->tree)
 		return; /* still being opened */
+	dev = tree_dev(t->c->tree);
 	tree_node_info(change->node, &info);
-	origin = engine_find_origin(e, tree_dev(t->c->tree), info.st.st_ino);
+	engine_forget_earlier(e, dev, info.st.st_ino, info.birth_wall_ns);
+	origin = engine_find_origin(e, dev, info.st.st_ino);
 	if (origin && !info.is_whiteout)
 		tree_node_set_cause(change->node, true, origin);
 }

@@ -310,9 +310,14 @@ void engine_emit_op(struct engine *e, struct track *t, const struct queued_op *q
 void engine_emit_derived(struct engine *e, const struct queued_change *c, enum dw_op op);
 
 /* engine_explain.c: what the records of the last moments explain */
-void engine_explain(struct engine *e, uint32_t dev, uint64_t ino, enum dw_op op);
-void engine_explain_creation(struct engine *e, const struct dw_inode *key, enum dw_op op,
-			     const char *path);
+void engine_explain(struct engine *e, const struct dw_op_record *r);
+void engine_explain_names(struct engine *e, uint32_t dev, uint64_t ino);
+void engine_explain_creation(struct engine *e, const struct dw_op_record *r, const char *path);
+/*
+ * Of what was found to be born at @birth_wall_ns (0: not known): the records that say that its
+ * number is used again may not have been read yet.
+ */
+void engine_forget_earlier(struct engine *e, uint32_t dev, uint64_t ino, uint64_t birth_wall_ns);
 void engine_keep_origin(struct engine *e, uint32_t dev, uint64_t ino,
 			const struct tree_cause *cause);
 const struct tree_cause *engine_find_origin(const struct engine *e, uint32_t dev, uint64_t ino);

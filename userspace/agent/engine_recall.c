@@ -139,7 +139,7 @@ static bool forget_due(struct recall *r, uint64_t now_ns)
 		r->created_at = NULL;
 		r->ops = 0;
 		r->origin = (struct tree_cause){0};
-		r->told_until_ns = 0;
+		r->told_until_ns = r->told_wall_ns = 0;
 	}
 	if (r->mark_until_ns <= now_ns) {
 		r->mark = (struct tree_cause){0};

@@ -26,6 +26,7 @@ struct recall {
 	struct tree_cause origin;
 	/* Who marked it dirty last: renames, links and whiteouts mark the inode itself. */
 	struct tree_cause mark;
+	uint64_t told_wall_ns; /* of the last record that ops and origin are from; 0: none */
 	/* Monotonic: of ops, created_at and origin; of mark; of pending. 0: there is none. */
 	uint64_t told_until_ns, mark_until_ns, pending_until_ns;
 };

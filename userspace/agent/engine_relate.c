@@ -199,10 +199,12 @@ void engine_relate_changes(struct engine *e)
 		struct queued_change *c = &e->changes[i];
 		uint32_t dev = c->track->c->tree ? tree_dev(c->track->c->tree) : 0;
 
+		if (c->bits & TREE_CHANGE_APPEARED)
+			engine_forget_earlier(e, dev, c->info.st.st_ino, c->info.birth_wall_ns);
 		if (c->bits & TREE_CHANGE_APPEARED && c->after == TREE_ADDED && !c->old_path)
 			relate_copied_up(e, i, dev);
 		if (c->bits & names)
-			engine_explain(e, dev, c->info.st.st_ino, DW_OP_INVALID);
+			engine_explain_names(e, dev, c->info.st.st_ino);
 		if (c->old_path && !c->is_claimed)
 			claim_old_name(e, i);
 	}
