@@ -4,7 +4,8 @@
  *
  * Programs at function exits can be interrupted there, and all runs of the same program by
  * other tasks are skipped until the first goes on: tens of percent where many tasks write
- * on one processor (tests/vm/scenario_preempt). Programs of kprobes cannot.
+ * on one processor (tests/vm/scenario_preempt). Programs of kprobes cannot; they are skipped
+ * only while a system call on a map (ours, mostly) is interrupted: see bpf_prog_active.
  */
 #include <fcntl.h>
 #include <string.h>
