@@ -25,6 +25,11 @@ char LICENSE[] SEC("license") = "GPL";
 #define EXT4_HT_INODE 1
 #define EXT4_HT_XATTR 10
 
+/* Of type INODE: how many ext4_ioctl_setflags() asks for, and ext4_dirty_inode(), which has
+ * told of it a moment ago (since 2013). */
+#define BLOCKS_OF_FLAGS 1
+#define BLOCKS_OF_DIRTY 2
+
 #define MARK_BEGUN (1u << 31) /* beside DW_RECORD_PRE_EFFECT: also of an inode marked already */
 
 /*
@@ -194,16 +199,17 @@ static __noinline int note_begun(struct inode *inode)
 /*
  * Extended attributes that fit the inode, and its flags, make no other event (fs/ext4/xattr.c
  * and ioctl.c call ext4_mark_iloc_dirty()). This one comes before the change, and may wait
- * for the journal between the two. What else is an INODE to the journal has marked it dirty a
- * moment ago, so of those nothing is to be told of a marked one, or of one nobody watches.
+ * for the journal between the two.
  */
 SEC("tp_btf/ext4_journal_start_inode")
 int BPF_PROG(on_ext4_journal_start, struct inode *inode, int blocks, int rsv_blocks,
 	     int revoke_creds, int type)
 {
-	if (type == EXT4_HT_INODE)
-		return on_inode(inode, DW_RECORD_PRE_EFFECT);
-	if (type == EXT4_HT_XATTR && !is_watched(inode, DW_RECORD_PRE_EFFECT | MARK_BEGUN))
+	if (type == EXT4_HT_INODE && blocks != BLOCKS_OF_FLAGS)
+		return blocks == BLOCKS_OF_DIRTY ? 0 : on_inode(inode, DW_RECORD_PRE_EFFECT);
+	if (type != EXT4_HT_XATTR && type != EXT4_HT_INODE)
+		return 0;
+	if (!is_watched(inode, DW_RECORD_PRE_EFFECT | MARK_BEGUN))
 		note_begun(inode);
 	return 0;
 }

@@ -2,13 +2,15 @@
 /*
  * test_bpf_begun.c - changes whose event comes before them: who looks meanwhile looks again.
  *
- * ext4 tells of a change of extended attributes before it waits for its journal. Of the
+ * ext4 tells of a change of extended attributes or flags before it waits for its journal. Of the
  * marks here all is as it is at that moment, only the change has been made since.
  */
 #include "lab.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -56,6 +58,15 @@ static bool watch(const struct lab *lab, struct file *f)
 static void set_attribute(const char *path)
 {
 	assert_int_equal(setxattr(path, "user.test", "1", 1, 0), 0);
+}
+
+static void set_flags(const char *path, int flags)
+{
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ioctl(fd, FS_IOC_SETFLAGS, &flags), 0);
+	close(fd);
 }
 
 struct told {
@@ -106,6 +117,36 @@ static void what_begins_on_a_marked_file_is_in_its_mark(void **state)
 
 	assert_int_equal(chmod(lab_path(lab, "f"), 0755), 0);
 	assert_false(take(lab, &f));
+}
+
+static void so_is_what_begins_of_its_flags(void **state)
+{
+	struct lab *lab = *state;
+	struct file f = make_file(lab, "f"), unseen = make_file(lab, "unseen");
+
+	watch(lab, &f);
+	assert_int_equal(chmod(lab_path(lab, "f"), 0700), 0);
+	set_flags(lab_upper_path(lab, "f"), FS_NODUMP_FL | FS_EXTENT_FL);
+	assert_true(take(lab, &f));
+	set_flags(lab_upper_path(lab, "unseen"), FS_NODUMP_FL | FS_EXTENT_FL);
+	assert_true(watch(lab, &unseen));
+}
+
+static void what_is_told_of_when_it_is_done_begins_nothing(void **state)
+{
+	struct lab *lab = *state;
+	struct file f = make_file(lab, "f"), unseen = make_file(lab, "unseen");
+	const char *const paths[] = {lab_path(lab, "f"), lab_path(lab, "unseen")};
+
+	watch(lab, &f);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(chmod(paths[i], 0700), 0);
+		assert_int_equal(chown(paths[i], 1, 1), 0);
+		assert_int_equal(truncate(paths[i], 10000), 0);
+		assert_int_equal(truncate(paths[i], 10), 0);
+	}
+	assert_false(take(lab, &f));
+	assert_false(watch(lab, &unseen));
 }
 
 static void what_begins_on_a_clean_file_is_in_its_record(void **state)
@@ -189,6 +230,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_begins_on_a_marked_file_is_in_its_mark),
+		TEST(so_is_what_begins_of_its_flags),
+		TEST(what_is_told_of_when_it_is_done_begins_nothing),
 		TEST(what_begins_on_a_clean_file_is_in_its_record),
 		TEST(what_began_before_the_file_was_watched_is_known_once),
 		TEST(what_was_marked_since_it_was_watched_has_begun_too),
