@@ -25,8 +25,10 @@ char LICENSE[] SEC("license") = "GPL";
 #define EXT4_HT_INODE 1
 #define EXT4_HT_XATTR 10
 
-/* Of type INODE: how many ext4_ioctl_setflags() asks for, and ext4_dirty_inode(), which has
- * told of it a moment ago (since 2013). */
+/*
+ * Of type INODE: how many ext4_ioctl_setflags() asks for, and ext4_dirty_inode(), which has
+ * told of it a moment ago (since 2013).
+ */
 #define BLOCKS_OF_FLAGS 1
 #define BLOCKS_OF_DIRTY 2
 
@@ -135,7 +137,8 @@ static __noinline bool mark_watched(__u32 dev, __u64 ino, __u32 flags)
 	return true;
 }
 
-static __always_inline bool is_watched(struct inode *inode, __u32 flags)
+/* Returns whether it is watched. */
+static __always_inline bool mark_inode(struct inode *inode, __u32 flags)
 {
 	struct dw_control *control = control_get();
 	__u32 dev = inode->i_sb->s_dev;
@@ -147,7 +150,7 @@ static __always_inline bool is_watched(struct inode *inode, __u32 flags)
 
 static __always_inline int on_inode(struct inode *inode, __u32 flags)
 {
-	is_watched(inode, flags);
+	mark_inode(inode, flags);
 	return 0;
 }
 
@@ -193,7 +196,7 @@ static __noinline int note_begun(struct inode *inode)
 		return 0;
 	hash = dw_inode_hash(control->set, dev, inode->i_ino);
 	exchange(&control->begun[hash % DW_BEGUN], hash);
-	return is_watched(inode, DW_RECORD_PRE_EFFECT | MARK_BEGUN); /* since then? */
+	return on_inode(inode, DW_RECORD_PRE_EFFECT | MARK_BEGUN); /* watched since? */
 }
 
 /*
@@ -205,12 +208,12 @@ SEC("tp_btf/ext4_journal_start_inode")
 int BPF_PROG(on_ext4_journal_start, struct inode *inode, int blocks, int rsv_blocks,
 	     int revoke_creds, int type)
 {
-	if (type == EXT4_HT_INODE && blocks != BLOCKS_OF_FLAGS)
-		return blocks == BLOCKS_OF_DIRTY ? 0 : on_inode(inode, DW_RECORD_PRE_EFFECT);
-	if (type != EXT4_HT_XATTR && type != EXT4_HT_INODE)
-		return 0;
-	if (!is_watched(inode, DW_RECORD_PRE_EFFECT | MARK_BEGUN))
-		note_begun(inode);
+	if (type == EXT4_HT_XATTR || (type == EXT4_HT_INODE && blocks == BLOCKS_OF_FLAGS)) {
+		if (!mark_inode(inode, DW_RECORD_PRE_EFFECT | MARK_BEGUN))
+			note_begun(inode);
+	} else if (type == EXT4_HT_INODE && blocks != BLOCKS_OF_DIRTY) {
+		mark_inode(inode, DW_RECORD_PRE_EFFECT);
+	}
 	return 0;
 }
 

@@ -28,34 +28,55 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define TS_COMPAT 2
 
-/* Whether this is io_getevents() or io_pgetevents(), and where they put the events. */
-#define IS_AIO_END(regs) ((regs)->orig_ax == 208 || (regs)->orig_ax == 333)
-/* One of the numbers below, of either kind of process: all that most calls are asked. */
+/* By where the descriptor is, first or third: of 64-bit processes, and of 32-bit ones. */
+#define NATIVE_FIRST             \
+	case 1:	  /* write */    \
+	case 18:  /* pwrite64 */ \
+	case 20:  /* writev */   \
+	case 40:  /* sendfile */ \
+	case 296: /* pwritev */  \
+	case 328  /* pwritev2 */
+#define NATIVE_THIRD           \
+	case 275: /* splice */ \
+	case 326  /* copy_file_range */
+#define COMPAT_FIRST               \
+	case 4:	  /* write */      \
+	case 146: /* writev */     \
+	case 181: /* pwrite64 */   \
+	case 187: /* sendfile */   \
+	case 239: /* sendfile64 */ \
+	case 334: /* pwritev */    \
+	case 379  /* pwritev2 */
+#define COMPAT_THIRD           \
+	case 313: /* splice */ \
+	case 377  /* copy_file_range */
+#define AIO_END                      \
+	case 208: /* io_getevents */ \
+	case 333  /* io_pgetevents */
+
+#define IS_AIO_END(regs) is_aio_end((regs)->orig_ax)
+/* Of either kind of process: all that most calls are asked. */
 #define MAY_WRITE(regs)	 is_one_of_all((regs)->orig_ax)
-#define AIO_EVENTS(regs) ((regs)->r10)
+#define AIO_EVENTS(regs) ((regs)->r10) /* where they are put */
+
+static __always_inline bool is_aio_end(unsigned long nr)
+{
+	switch (nr) {
+	AIO_END:
+		return true;
+	default:
+		return false;
+	}
+}
 
 static __always_inline bool is_one_of_all(unsigned long nr)
 {
 	switch (nr) {
-	case 1:
-	case 4:
-	case 18:
-	case 20:
-	case 40:
-	case 146:
-	case 181:
-	case 187:
-	case 208:
-	case 239:
-	case 275:
-	case 296:
-	case 313:
-	case 326:
-	case 328:
-	case 333:
-	case 334:
-	case 377:
-	case 379:
+	NATIVE_FIRST:
+	NATIVE_THIRD:
+	COMPAT_FIRST:
+	COMPAT_THIRD:
+	AIO_END:
 		return true;
 	default:
 		return false;
@@ -65,16 +86,9 @@ static __always_inline bool is_one_of_all(unsigned long nr)
 static __always_inline int fd_of_compat(struct pt_regs *regs)
 {
 	switch (regs->orig_ax) {
-	case 4:	  /* write */
-	case 146: /* writev */
-	case 181: /* pwrite64 */
-	case 187: /* sendfile */
-	case 239: /* sendfile64 */
-	case 334: /* pwritev */
-	case 379: /* pwritev2 */
+	COMPAT_FIRST:
 		return regs->bx;
-	case 313: /* splice */
-	case 377: /* copy_file_range */
+	COMPAT_THIRD:
 		return regs->dx;
 	default:
 		return NO_FD;
@@ -86,15 +100,9 @@ static __always_inline int fd_of(struct task_struct *task, struct pt_regs *regs)
 	if (TASK_LOAD(task, thread_info.status) & TS_COMPAT)
 		return fd_of_compat(regs);
 	switch (regs->orig_ax) {
-	case 1:	  /* write */
-	case 18:  /* pwrite64 */
-	case 20:  /* writev */
-	case 40:  /* sendfile */
-	case 296: /* pwritev */
-	case 328: /* pwritev2 */
+	NATIVE_FIRST:
 		return regs->di;
-	case 275: /* splice */
-	case 326: /* copy_file_range */
+	NATIVE_THIRD:
 		return regs->dx;
 	default:
 		return NO_FD;

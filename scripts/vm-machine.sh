@@ -51,10 +51,9 @@ vm_qemu() { # arch dir kernel kernel-arguments qemu-arguments...
 	for tries in 1 2 3; do
 		vm_emulate "$@"
 		if grep -q 'init has begun' "$2/console" || ! grep -q 'Kernel panic' "$2/console"; then
-			break
+			return
 		fi
-		mv "$2/console" "$2/console.$tries"
+		cp "$2/console" "$2/console.$tries"
 		echo "# ${2##*/}: the kernel did not get to its first program (console.$tries)"
 	done
-	[[ -e $2/console ]] || mv "$2/console.$tries" "$2/console"
 }

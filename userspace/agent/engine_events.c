@@ -140,7 +140,7 @@ static struct tree_cause cause_of(struct engine *e, const struct queued_change *
 	struct recall *p = engine_find_pending(e, dev, c->info.st.st_ino);
 	const struct tree_cause *mark = engine_find_mark(e, dev, c->info.st.st_ino);
 	bool has_mark =
-		mark && mark->writer && mark->wall_ns + NS_PER_MSEC >= c->info.birth_wall_ns;
+		mark && mark->writer && !engine_is_earlier(mark->wall_ns, c->info.birth_wall_ns);
 	struct tree_cause cause = c->cause;
 
 	if (p && (c->info.is_whiteout || (c->is_copied_up && !has_mark))) {

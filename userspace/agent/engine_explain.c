@@ -166,26 +166,10 @@ struct recall *engine_find_pending(const struct engine *e, uint32_t dev, uint64_
 	return r && r->pending ? r : NULL;
 }
 
-void engine_drop_pending(struct recall *r)
-{
-	free(r->pending);
-	r->pending = NULL;
-	r->pending_until_ns = 0;
-}
-
 /* What was told of the inode number's earlier life says nothing of this one; but its end. */
 static void forget_told(struct recall *r)
 {
-	free(r->created_at);
-	r->created_at = NULL;
-	r->ops &= 1u << DW_OP_UNLINK | 1u << DW_OP_RMDIR;
-	r->origin = (struct tree_cause){0};
-	r->told_wall_ns = 0;
-}
-
-static bool is_before(uint64_t told_wall_ns, uint64_t birth_wall_ns)
-{
-	return told_wall_ns && told_wall_ns + NS_PER_MSEC < birth_wall_ns;
+	recall_forget_told(r, 1u << DW_OP_UNLINK | 1u << DW_OP_RMDIR);
 }
 
 void engine_forget_earlier(struct engine *e, uint32_t dev, uint64_t ino, uint64_t birth_wall_ns)
@@ -194,10 +178,10 @@ void engine_forget_earlier(struct engine *e, uint32_t dev, uint64_t ino, uint64_
 
 	if (!r)
 		return;
-	if (is_before(r->told_wall_ns, birth_wall_ns))
+	if (r->told_wall_ns && engine_is_earlier(r->told_wall_ns, birth_wall_ns))
 		forget_told(r);
-	if (r->pending && is_before(told_at(e, r->pending), birth_wall_ns))
-		engine_drop_pending(r);
+	if (r->pending && engine_is_earlier(told_at(e, r->pending), birth_wall_ns))
+		recall_drop_pending(r);
 }
 
 void engine_keep_pending(struct engine *e, const struct dw_op_record *record)

@@ -23,7 +23,7 @@ static void emit_creation(struct engine *e, struct track *t, struct recall *p, c
 
 	q.record.target = DW_TARGET_LAYER;
 	q.record.flags &= (__u16)~DW_RECORD_WORKDIR;
-	engine_drop_pending(p);
+	recall_drop_pending(p);
 	engine_explain_creation(e, &q.record, path);
 	engine_emit_op(e, t, &q);
 }

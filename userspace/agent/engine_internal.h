@@ -35,6 +35,7 @@
 #include "agent/engine.h"
 #include "agent/engine_recall.h"
 #include "base/arena.h"
+#include "base/clock.h"
 
 #define ENGINE_MAX_QUEUED      16384		  /* records and changes of one flush */
 #define ENGINE_MAX_SUBSCRIBERS 256		  /* streams and the run command */
@@ -313,6 +314,11 @@ void engine_emit_derived(struct engine *e, const struct queued_change *c, enum d
 void engine_explain(struct engine *e, const struct dw_op_record *r);
 void engine_explain_names(struct engine *e, uint32_t dev, uint64_t ino);
 void engine_explain_creation(struct engine *e, const struct dw_op_record *r, const char *path);
+/* Is what was told then of an earlier life of the inode's number? (Births are a tick's.) */
+static inline bool engine_is_earlier(uint64_t told_wall_ns, uint64_t birth_wall_ns)
+{
+	return told_wall_ns + NS_PER_MSEC < birth_wall_ns;
+}
 /*
  * Of what was found to be born at @birth_wall_ns (0: not known): the records that say that its
  * number is used again may not have been read yet.
@@ -329,7 +335,6 @@ struct told_name *engine_find_told(const struct engine *e, const struct track *t
 void engine_keep_pending(struct engine *e, const struct dw_op_record *r);
 /* Its .pending is a creation that waits for its name. NULL: none does. */
 struct recall *engine_find_pending(const struct engine *e, uint32_t dev, uint64_t ino);
-void engine_drop_pending(struct recall *p);
 void engine_note_mark(struct engine *e, uint32_t dev, uint64_t ino, const struct tree_cause *cause);
 const struct tree_cause *engine_find_mark(const struct engine *e, uint32_t dev, uint64_t ino);
 void engine_expire(struct engine *e, uint64_t now_ns);

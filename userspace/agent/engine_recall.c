@@ -131,25 +131,35 @@ static void drop(struct recall_table *t, struct recall *r)
 	put_free(t, number);
 }
 
+void recall_forget_told(struct recall *r, unsigned but_ops)
+{
+	free(r->created_at);
+	r->created_at = NULL;
+	r->ops &= but_ops;
+	r->origin = (struct tree_cause){0};
+	r->told_wall_ns = 0;
+}
+
+void recall_drop_pending(struct recall *r)
+{
+	free(r->pending);
+	r->pending = NULL;
+	r->pending_until_ns = 0;
+}
+
 /* Returns whether anything is left. */
 static bool forget_due(struct recall *r, uint64_t now_ns)
 {
 	if (r->told_until_ns <= now_ns) {
-		free(r->created_at);
-		r->created_at = NULL;
-		r->ops = 0;
-		r->origin = (struct tree_cause){0};
-		r->told_until_ns = r->told_wall_ns = 0;
+		recall_forget_told(r, 0);
+		r->told_until_ns = 0;
 	}
 	if (r->mark_until_ns <= now_ns) {
 		r->mark = (struct tree_cause){0};
 		r->mark_until_ns = 0;
 	}
-	if (r->pending_until_ns <= now_ns) {
-		free(r->pending);
-		r->pending = NULL;
-		r->pending_until_ns = 0;
-	}
+	if (r->pending_until_ns <= now_ns)
+		recall_drop_pending(r);
 	return r->told_until_ns || r->mark_until_ns || r->pending_until_ns;
 }
 

@@ -46,6 +46,9 @@ struct recall_table {
 struct recall *recall_find(const struct recall_table *table, uint32_t dev, uint64_t ino);
 /* As recall_find(), or a new one. NULL: full, no memory, or @ino is 0. */
 struct recall *recall_make(struct recall_table *table, uint32_t dev, uint64_t ino);
+/* Of what was told, all but these of .ops; and a creation that waits for its name. */
+void recall_forget_told(struct recall *r, unsigned but_ops);
+void recall_drop_pending(struct recall *r);
 /* Forget what is due at @now_ns; UINT64_MAX: everything. Gives memory back once empty. */
 void recall_expire(struct recall_table *table, uint64_t now_ns);
 

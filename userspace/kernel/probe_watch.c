@@ -353,7 +353,7 @@ uint64_t probe_take_dirty(struct probe *p, long slot, bool *ret_begun)
 
 bool probe_take_begun(struct probe *p, uint32_t dev, uint64_t ino, long slot)
 {
-	__u64 hash = dw_inode_hash(p->watch.hash_key, dev, ino);
+	__u64 hash = mix(&p->watch, &(struct dw_inode){.ino = ino, .dev = dev});
 	__u64 *place = &p->control->begun[hash % DW_BEGUN], expected = hash;
 	bool has_begun;
 

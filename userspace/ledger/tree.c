@@ -172,11 +172,9 @@ void tree_freeze(struct tree *t)
 static bool mark_node(struct tree *t, struct tree_node *n, const struct tree_cause *cause,
 		      bool is_begun)
 {
-	unsigned flags = WORK_STAT | (node_is_dir(n) ? (unsigned)WORK_READ : 0u);
-
 	if (!node_is_live(n))
 		return false;
-	queue_add(t, n, flags, cause, node_is_dir(n) ? n->dir->may_read_ns : 0);
+	queue_add(t, n, work_of_look(n), cause, node_is_dir(n) ? n->dir->may_read_ns : 0);
 	if (is_begun)
 		queue_begun(t, n);
 	return true;

@@ -178,6 +178,11 @@ static inline bool tree_is_elsewhere(int err)
 	return err == -ENOENT || err == -ENOTDIR || err == -ELOOP || err == -ESTALE;
 }
 
+static inline unsigned work_of_look(const struct tree_node *n)
+{
+	return WORK_STAT | (node_is_dir(n) ? (unsigned)WORK_READ : 0u);
+}
+
 /* Queue @n; @due_ns 0: now. Merges with what is queued. */
 void queue_add(struct tree *t, struct tree_node *n, unsigned flags, const struct tree_cause *cause,
 	       uint64_t due_ns);

@@ -217,11 +217,10 @@ void queue_again(struct tree_node *n, uint64_t at_ns)
 
 void queue_begun(struct tree *t, struct tree_node *n)
 {
-	unsigned flags = WORK_STAT | (node_is_dir(n) ? (unsigned)WORK_READ : 0u);
 	uint64_t at_ns = clock_mono_ns() + TREE_BEGUN_NS;
 
 	if (!n->work)
-		queue_add(t, n, flags, &(struct tree_cause){0}, at_ns);
+		queue_add(t, n, work_of_look(n), &(struct tree_cause){0}, at_ns);
 	queue_again(n, at_ns);
 }
 

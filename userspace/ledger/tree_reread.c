@@ -30,7 +30,7 @@ void tree_reread(struct tree *t, const char *path, size_t len)
 		return;
 	n = tree_find_path(t, path, len);
 	if (n)
-		queue_add(t, n, WORK_STAT | (n->dir ? (unsigned)WORK_READ : 0u), &nobody, 0);
+		queue_add(t, n, work_of_look(n), &nobody, 0);
 	n = nearest_dir(t, path, len);
 	queue_add(t, n, WORK_READ, &nobody, n->dir->may_read_ns);
 }
