@@ -113,6 +113,20 @@ void bench_begin_and_read(struct bench *b)
 	assert_int_equal(b->c->incomplete, 0);
 }
 
+void bench_make_wide(const struct bench *b, int files)
+{
+	char name[32];
+
+	for (int i = 0; i < BENCH_DIRS; i++) {
+		snprintf(name, sizeof(name), "d%d", i);
+		bench_make_dir(b, name);
+		for (int j = 0; j < files; j++) {
+			snprintf(name, sizeof(name), "d%d/f%d", i, j);
+			bench_make_file(b, name);
+		}
+	}
+}
+
 bool bench_lists(const struct bench *b, const char *name)
 {
 	char path[64];

@@ -13,6 +13,8 @@
 
 #include "agent/engine_internal.h"
 
+#define BENCH_DIRS 300 /* of bench_make_wide() */
+
 struct bench {
 	struct lab *lab;
 	struct engine *engine;
@@ -46,6 +48,8 @@ struct ledger_container *bench_add_layer(const struct bench *b, const char *id, 
 /* In the container, by names without a leading slash. */
 void bench_make_dir(const struct bench *b, const char *name);
 void bench_make_file(const struct bench *b, const char *name);
+/* Directories "d0", "d1", ..., with @files files "f0", ... in each. */
+void bench_make_wide(const struct bench *b, int files);
 bool bench_lists(const struct bench *b, const char *name);
 void bench_expect_mode(const struct bench *b, const char *name, mode_t mode); /* as listed */
 

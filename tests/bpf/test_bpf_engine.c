@@ -12,17 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/strbuf.h"
 #include "kernel/probe_internal.h"
 
-#define DIRS  300
 #define FILES 40 /* in each of them */
 #define DIRTY 100
 
@@ -67,26 +64,12 @@ static int setup_for_one(void **state)
 	return 0;
 }
 
-static void make_wide(const struct bench *b, int files)
-{
-	char name[32];
-
-	for (int i = 0; i < DIRS; i++) {
-		snprintf(name, sizeof(name), "d%d", i);
-		bench_make_dir(b, name);
-		for (int j = 0; j < files; j++) {
-			snprintf(name, sizeof(name), "d%d/f%d", i, j);
-			bench_make_file(b, name);
-		}
-	}
-}
-
 /* A directory the scan is through with, while it is not with others. -1: none yet. */
 static int find_read(const struct bench *b)
 {
 	char name[32];
 
-	for (int i = 0; i < DIRS; i++) {
+	for (int i = 0; i < BENCH_DIRS; i++) {
 		snprintf(name, sizeof(name), "/d%d/f0", i);
 		if (tree_find_path(b->c->tree, name, strlen(name)))
 			return i;
@@ -100,7 +83,7 @@ static void what_changes_during_the_first_scan_is_in_the_list(void **state)
 	char late[32], gone[32];
 	int i;
 
-	make_wide(b, FILES);
+	bench_make_wide(b, FILES);
 	bench_begin(b);
 	do {
 		engine_step(b->engine);
@@ -116,7 +99,7 @@ static void what_changes_during_the_first_scan_is_in_the_list(void **state)
 	assert_true(ledger_container_is_complete(b->c));
 	assert_true(bench_lists(b, late));
 	assert_false(bench_lists(b, gone));
-	assert_int_equal(tree_entries(b->c->tree), DIRS * (FILES + 1));
+	assert_int_equal(tree_entries(b->c->tree), BENCH_DIRS * (FILES + 1));
 }
 
 static struct hook *hook_of(struct bench *b, const char *program)
@@ -221,7 +204,7 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 	assert_int_equal(mkdir(other, 0755), 0);
 	free(other);
 	quiet = bench_add_layer(b, "quiet", "quiet", 0);
-	make_wide(b, 0);
+	bench_make_wide(b, 0);
 	bench_begin_and_read(b);
 	tree_counts(b->c->tree, &before);
 	for (int i = 0; i < DIRTY; i++) {
@@ -244,57 +227,6 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 	engine_look_after(b->engine, bench_track(b));
 	assert_int_equal(b->c->incomplete, 0);
 	assert_int_equal(b->c->rescans[LOSS_DIRTY_FULL], 0);
-}
-
-/* --- who it was --- */
-
-#define RENAMER "renamer"
-
-static void note_rename(const struct event *event, void *arg)
-{
-	struct strbuf *told = arg;
-
-	if (event->type == EVENT_DRIFT && event->op == DW_OP_RENAME)
-		strbuf_addf(told, "%s to %s by %s\n", event->old_path, event->path,
-			    event->writer ? event->writer->comm : "nobody");
-}
-
-/* A file of the image and one that was added go into a directory that is new as well. */
-static void move_as_another_process(const struct bench *b)
-{
-	pid_t child = fork();
-	int status;
-
-	if (!child) {
-		prctl(PR_SET_NAME, RENAMER);
-		_exit(mkdir(lab_path(b->lab, "fresh"), 0755) ||
-		      rename(lab_path(b->lab, "lower"), lab_path(b->lab, "fresh/lower")) ||
-		      rename(lab_path(b->lab, "added"), lab_path(b->lab, "fresh/added")));
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-}
-
-static void a_rename_whose_mark_was_refused_is_not_the_next_ones(void **state)
-{
-	auto_strbuf struct strbuf told = STRBUF_INIT;
-	struct bench *b = *state;
-	char name[32];
-
-	make_wide(b, 0);
-	bench_make_file(b, "added");
-	bench_begin_and_read(b);
-	assert_true(engine_subscribe(b->engine, false, note_rename, &told) >= 0);
-	for (int i = 0; i < DIRTY; i++) {
-		snprintf(name, sizeof(name), "d%d/new", i);
-		bench_make_file(b, name);
-	}
-	assert_true(probe_dirty_overflowed(engine_probe(b->engine)));
-	move_as_another_process(b);
-	bench_make_dir(b, "later"); /* the last mark of the directory above is ours */
-	assert_true(engine_settle(b->engine, 10000));
-	assert_non_null(strstr(strbuf_str(&told), "/lower to /fresh/lower by " RENAMER "\n"));
-	assert_non_null(strstr(strbuf_str(&told), "/added to /fresh/added by " RENAMER "\n"));
 }
 
 /* --- numbers that are used again --- */
@@ -391,7 +323,6 @@ int main(void)
 		TEST(what_a_detached_program_did_not_tell_is_read),
 		TEST(what_a_skipped_run_did_not_tell_is_read),
 		TEST(what_the_dirty_ring_refused_is_found_where_the_marks_are),
-		TEST(a_rename_whose_mark_was_refused_is_not_the_next_ones),
 		cmocka_unit_test_setup_teardown(nothing_is_left_of_who_had_the_slot_before,
 						setup_for_one, bench_teardown),
 	};

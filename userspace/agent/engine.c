@@ -100,6 +100,7 @@ int engine_open(const struct engine_options *options, struct strbuf *error, stru
 	if (!e)
 		return -ENOMEM;
 	e->epoll_fd = -1;
+	e->flushes = 1; /* 0: nothing queued yet */
 	e->options = *options;
 	set_defaults(&e->options);
 	engine_look_at_clocks(e);
@@ -132,8 +133,10 @@ struct engine *engine_close(struct engine *e, bool keep_pins)
 	if (!e)
 		return NULL;
 	e->keeps_pins = keep_pins;
-	if (e->ledger)
+	if (e->ledger) {
+		engine_flush_events(e); /* what they count is saved too */
 		engine_state_close(e);
+	}
 	while (e->ledger && ledger_foreach(e->ledger, forget_one, &t))
 		engine_forget(e, t);
 	engine_drop_queues(e);

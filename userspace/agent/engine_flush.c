@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <utlist.h>
 
 /* --- records --- */
 
@@ -231,6 +232,7 @@ void engine_on_tree_change(const struct tree_change *change, void *arg)
 	tree_node_info(change->node, &q->info);
 	q->after = change->bits & TREE_CHANGE_VANISHED ? TREE_NONE : q->info.verdict;
 	q->lower_is_dir = q->info.is_whiteout && S_ISDIR(tree_node_lower_mode(change->node));
+	t->told_in = e->flushes;
 	strbuf_reset(&e->scratch);
 	tree_node_path(change->node, &e->scratch);
 	q->path = arena_copy(&e->texts, strbuf_str(&e->scratch), e->scratch.len);
@@ -273,6 +275,8 @@ static void handle_change(struct engine *e, struct queued_change *c)
 static void drop_queued(struct engine *e)
 {
 	e->ops_len = e->changes_len = 0;
+	e->flushes++;
+	e->flush_held_ns = 0;
 	arena_reset(&e->texts);
 }
 
@@ -288,6 +292,30 @@ void engine_flush_events(struct engine *e)
 		handle_change(e, &e->changes[i]);
 	name_leftovers(e);
 	drop_queued(e);
+}
+
+/* Has a layer whose changes are queued more that is to be read now? */
+static bool is_amid_reading(const struct engine *e, uint64_t now_ns)
+{
+	const struct track *t;
+
+	DL_FOREACH (e->busy, t)
+		if (t->told_in == e->flushes && t->work_due_ns && t->work_due_ns <= now_ns)
+			return true;
+	return false;
+}
+
+void engine_flush_events_once_read(struct engine *e)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (!e->ops_len && !e->changes_len)
+		return;
+	if (!e->flush_held_ns)
+		e->flush_held_ns = now;
+	if (e->changes_len > ENGINE_MAX_QUEUED / 2 ||
+	    now - e->flush_held_ns >= ENGINE_COALESCE_MAX_NS || !is_amid_reading(e, now))
+		engine_flush_events(e);
 }
 
 void engine_drop_queues(struct engine *e)

@@ -83,6 +83,7 @@ struct track {
 	uint64_t work_due_ns;	   /* monotonic; 0: nothing queued; set by engine_want_work() */
 	uint64_t visited;	   /* .work_round of the engine in which it was last found due */
 	bool is_passed_over;	   /* the time of that round was up before its turn */
+	uint64_t told_in;	   /* .flushes of the engine when its last change was queued */
 	uint64_t last_rescan_ns;   /* monotonic */
 	uint64_t rescan_due_ns;	   /* monotonic; 0: none wanted */
 	unsigned rescan_reasons;   /* 1u << enum loss_reason: why one is wanted */
@@ -187,7 +188,9 @@ struct engine {
 	size_t ops_len;
 	struct queued_change *changes;
 	size_t changes_len;
-	struct arena texts; /* of the two above */
+	struct arena texts;	/* of the two above */
+	uint64_t flushes;	/* of the two above, ever */
+	uint64_t flush_held_ns; /* monotonic; since when they wait for the rest, 0: they do not */
 	struct strbuf scratch;
 	struct recall_table recalls;
 	struct told_name *told;
@@ -295,6 +298,11 @@ void engine_take_left_in_turn(struct engine *e, uint64_t now_ns);
 /* engine_flush.c */
 void engine_on_tree_change(const struct tree_change *change, void *track);
 void engine_flush_events(struct engine *e);
+/*
+ * The same, but not in the midst of reading what has changed in a layer: what belongs
+ * together is told together, unless that takes longer than a record may wait.
+ */
+void engine_flush_events_once_read(struct engine *e);
 void engine_drop_queues(struct engine *e);
 /* A copy of @text, or NULL, that lives as long as this flush. */
 static inline const char *engine_keep_text(struct engine *e, const char *text)

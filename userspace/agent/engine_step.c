@@ -161,7 +161,7 @@ int engine_step(struct engine *e)
 	if (is_flush_due(e))
 		engine_flush_now(e, false);
 	engine_work_on_trees(e, ENGINE_WORK_NS);
-	engine_flush_events(e);
+	engine_flush_events_once_read(e);
 	engine_audit_step(e);
 	if (e->now_ns >= e->housekeeping_ns)
 		engine_housekeeping(e, e->now_ns);
@@ -198,7 +198,7 @@ static bool work_until_settled(struct engine *e, struct ledger_container *c, int
 		engine_flush_now(e, true); /* no coalescing */
 		is_told = !e->probe || probe_has_told(e->probe, &asked);
 		is_busy = engine_work_on_trees(e, ENGINE_WORK_NS);
-		engine_flush_events(e);
+		engine_flush_events_once_read(e);
 		check_ready(e); /* what a first scan has found is counted as well */
 		if (is_told && is_settled(e, c))
 			return true;
@@ -215,6 +215,7 @@ static bool settle(struct engine *e, struct ledger_container *c, int timeout_ms)
 
 	e->is_asked = true;
 	settled = work_until_settled(e, c, timeout_ms);
+	engine_flush_events(e); /* whatever the others still have to read */
 	e->is_asked = false;
 	return settled;
 }
