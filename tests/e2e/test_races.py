@@ -249,6 +249,27 @@ def removed_in_the_middle_of_its_changes(env):
 
 
 @suite.test
+def removed_with_their_end(env):
+    """As with docker run --rm: nobody asks between the last write and the removal."""
+    def run(count, **host):
+        script = f"i=0; while [ $i -lt {count} ]; do echo > /f$i; i=$((i+1)); done"
+        return env.docker.run(["/bin/busybox", "sh", "-c", script], host=host)
+
+    for count in 1, 50, 1000:
+        kept = run(count)
+        kept.wait()
+        expected = kept.diff()
+        check_equal(len(expected), count, "files")
+        kept.remove()
+        for number in range(20 if FULL else 3):
+            container = run(count, AutoRemove=True)
+            eventually(lambda c=container: not c.exists(), 30, "it is removed")
+            env.docker.containers.remove(container)
+            equal_within(lambda c=container: env.agent.diff(c.id), lambda: expected, WITHIN,
+                         f"{count} files, removal {number}")
+
+
+@suite.test
 def no_verification_found_a_mismatch(env):
     m = env.agent.metrics()
     check_equal(m.value("driftwatch_ledger_mismatch_total"), 0, "mismatches")

@@ -168,6 +168,10 @@ class Container:
         """Until it has ended; returns its exit status."""
         return self._post("wait")["StatusCode"]
 
+    def exists(self):
+        return any(c["Id"] == self.id for c in
+                   self.docker.request("GET", "/containers/json?all=1"))
+
     def inspect(self):
         return self.docker.request("GET", f"/containers/{self.id}/json")
 
