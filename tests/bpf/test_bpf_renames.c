@@ -114,31 +114,51 @@ static void what_is_known_is_told_while_more_is_read(void **state)
 	}
 }
 
-static void what_is_known_is_told_while_others_are_read(void **state)
+static struct ledger_container *add_wide_layer(const struct bench *b, int number)
 {
-	auto_strbuf struct strbuf told = STRBUF_INIT;
-	struct bench *b = *state;
-	struct ledger_container *other;
-	char name[32], *dir;
+	char id[32], name[64], *dir;
 
-	bench_make_file(b, "added");
-	bench_begin_and_read(b);
-	assert_true(engine_subscribe(b->engine, false, note_rename, &told) >= 0);
+	snprintf(id, sizeof(id), "other%d", number);
 	for (int i = -1; i < BENCH_DIRS; i++) {
-		snprintf(name, sizeof(name), i < 0 ? "other" : "other/d%d", i);
+		snprintf(name, sizeof(name), i < 0 ? "%s" : "%s/d%d", id, i);
 		dir = bench_beside(b->lab, name);
 		assert_int_equal(mkdir(dir, 0755), 0);
 		free(dir);
 	}
-	other = bench_add_layer(b, "other", "other", 0);
-	assert_int_equal(rename(lab_path(b->lab, "added"), lab_path(b->lab, "moved")), 0);
+	return bench_add_layer(b, id, id, 0);
+}
+
+/* Whether a rename was told before another layer was read to its end. */
+static bool is_told_first(const struct bench *b, struct strbuf *told, int number)
+{
+	struct ledger_container *other = add_wide_layer(b, number);
+	char from[32], to[32];
+
+	snprintf(from, sizeof(from), "name%d", number);
+	snprintf(to, sizeof(to), "name%d", number + 1);
+	assert_int_equal(rename(lab_path(b->lab, from), lab_path(b->lab, to)), 0);
 	engine_flush_now(b->engine, true);
-	do {
-		assert_true(engine_work_on_trees(b->engine, 2 * SLICE_NS));
+	while (!strstr(strbuf_str(told), to) && !tree_is_complete(other->tree)) {
+		engine_work_on_trees(b->engine, 2 * SLICE_NS);
 		engine_flush_events_once_read(b->engine);
-	} while (!tree_is_settled(b->c->tree));
-	assert_false(tree_is_complete(other->tree));
-	assert_non_null(strstr(strbuf_str(&told), "/added to /moved"));
+	}
+	return !tree_is_complete(other->tree);
+}
+
+static void what_is_known_is_told_while_others_are_read(void **state)
+{
+	auto_strbuf struct strbuf told = STRBUF_INIT;
+	struct bench *b = *state;
+	int tries = 0;
+
+	bench_make_file(b, "name0");
+	bench_begin_and_read(b);
+	assert_true(engine_subscribe(b->engine, false, note_rename, &told) >= 0);
+	/* Of a loaded machine: a directory that took long to read is let alone for a while. */
+	while (!is_told_first(b, &told, tries)) {
+		assert_true(engine_settle(b->engine, 10000));
+		assert_true(++tries < 10);
+	}
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
