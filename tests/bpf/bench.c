@@ -127,6 +127,17 @@ void bench_make_wide(const struct bench *b, int files)
 	}
 }
 
+void bench_fill_dirty_ring(const struct bench *b)
+{
+	char name[32];
+
+	for (int i = 0; i < BENCH_DIRTY; i++) {
+		snprintf(name, sizeof(name), "d%d/new", i);
+		bench_make_file(b, name);
+	}
+	assert_true(probe_dirty_overflowed(engine_probe(b->engine)));
+}
+
 bool bench_lists(const struct bench *b, const char *name)
 {
 	char path[64];

@@ -13,7 +13,8 @@
 
 #include "agent/engine_internal.h"
 
-#define BENCH_DIRS 300 /* of bench_make_wide() */
+#define BENCH_DIRS  300 /* of bench_make_wide() */
+#define BENCH_DIRTY 100 /* more of them than the bench's ring of marks holds */
 
 struct bench {
 	struct lab *lab;
@@ -50,6 +51,8 @@ void bench_make_dir(const struct bench *b, const char *name);
 void bench_make_file(const struct bench *b, const char *name);
 /* Directories "d0", "d1", ..., with @files files "f0", ... in each. */
 void bench_make_wide(const struct bench *b, int files);
+/* A new file in each of the first BENCH_DIRTY of these: marks are refused. */
+void bench_fill_dirty_ring(const struct bench *b);
 bool bench_lists(const struct bench *b, const char *name);
 void bench_expect_mode(const struct bench *b, const char *name, mode_t mode); /* as listed */
 

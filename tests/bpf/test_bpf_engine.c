@@ -21,7 +21,6 @@
 #include "kernel/probe_internal.h"
 
 #define FILES 40 /* in each of them */
-#define DIRTY 100
 
 /* --- runs that the kernel skipped, as it tells of them --- */
 
@@ -199,7 +198,7 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 	struct bench *b = *state;
 	struct tree_counts before, after;
 	struct ledger_container *quiet;
-	char name[32], *other = bench_beside(b->lab, "quiet");
+	char *other = bench_beside(b->lab, "quiet");
 
 	assert_int_equal(mkdir(other, 0755), 0);
 	free(other);
@@ -207,16 +206,12 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 	bench_make_wide(b, 0);
 	bench_begin_and_read(b);
 	tree_counts(b->c->tree, &before);
-	for (int i = 0; i < DIRTY; i++) {
-		snprintf(name, sizeof(name), "d%d/new", i);
-		bench_make_file(b, name);
-	}
-	assert_true(probe_dirty_overflowed(engine_probe(b->engine)));
+	bench_fill_dirty_ring(b);
 	assert_true(engine_settle(b->engine, 10000));
 	tree_counts(b->c->tree, &after);
-	assert_int_equal(after.added - before.added, DIRTY);
+	assert_int_equal(after.added - before.added, BENCH_DIRTY);
 	/* Each once, or twice where a record was there as well. */
-	assert_in_range(after.dir_reads - before.dir_reads, DIRTY, 2 * DIRTY);
+	assert_in_range(after.dir_reads - before.dir_reads, BENCH_DIRTY, 2 * BENCH_DIRTY);
 	assert_int_equal(after.rescans, before.rescans);
 
 	engine_refresh_counters(b->engine, NULL);

@@ -15,7 +15,6 @@
 
 #include "base/strbuf.h"
 
-#define DIRTY	 100  /* more than the ring of marks holds */
 #define SLICE_NS 1000 /* for reading: time enough for an entry or two */
 
 #define RENAMER "renamer"
@@ -45,23 +44,24 @@ static void move_as_another_process(const struct bench *b)
 	assert_int_equal(status, 0);
 }
 
+/* The container with file @name in it is read; what is renamed from then on goes to @told. */
+static void begin_with(struct bench *b, const char *name, struct strbuf *told)
+{
+	bench_make_file(b, name);
+	bench_begin_and_read(b);
+	assert_true(engine_subscribe(b->engine, false, note_rename, told) >= 0);
+}
+
 /* --- who it was --- */
 
 static void a_rename_whose_mark_was_refused_is_not_the_next_ones(void **state)
 {
 	auto_strbuf struct strbuf told = STRBUF_INIT;
 	struct bench *b = *state;
-	char name[32];
 
 	bench_make_wide(b, 0);
-	bench_make_file(b, "added");
-	bench_begin_and_read(b);
-	assert_true(engine_subscribe(b->engine, false, note_rename, &told) >= 0);
-	for (int i = 0; i < DIRTY; i++) {
-		snprintf(name, sizeof(name), "d%d/new", i);
-		bench_make_file(b, name);
-	}
-	assert_true(probe_dirty_overflowed(engine_probe(b->engine)));
+	begin_with(b, "added", &told);
+	bench_fill_dirty_ring(b);
 	move_as_another_process(b);
 	bench_make_dir(b, "later"); /* the last mark of the directory above is ours */
 	assert_true(engine_settle(b->engine, 10000));
@@ -77,9 +77,7 @@ static void a_rename_is_one_event_however_little_is_read_at_a_time(void **state)
 	struct bench *b = *state;
 	int rounds = 0;
 
-	bench_make_file(b, "added");
-	bench_begin_and_read(b);
-	assert_true(engine_subscribe(b->engine, false, note_rename, &told) >= 0);
+	begin_with(b, "added", &told);
 	move_as_another_process(b);
 	engine_flush_now(b->engine, true);
 	while (engine_work_on_trees(b->engine, SLICE_NS)) {
@@ -99,9 +97,7 @@ static void what_is_known_is_told_while_more_is_read(void **state)
 	char name[32];
 	int number = 0;
 
-	bench_make_file(b, "added");
-	bench_begin_and_read(b);
-	assert_true(engine_subscribe(b->engine, false, note_rename, &told) >= 0);
+	begin_with(b, "added", &told);
 	assert_int_equal(rename(lab_path(b->lab, "added"), lab_path(b->lab, "moved")), 0);
 	while (!strstr(strbuf_str(&told), "/added to /moved")) {
 		snprintf(name, sizeof(name), "more%d", number++);
@@ -114,16 +110,22 @@ static void what_is_known_is_told_while_more_is_read(void **state)
 	}
 }
 
+static void make_dir_beside(const struct bench *b, const char *name)
+{
+	auto_free char *dir = bench_beside(b->lab, name);
+
+	assert_int_equal(mkdir(dir, 0755), 0);
+}
+
 static struct ledger_container *add_wide_layer(const struct bench *b, int number)
 {
-	char id[32], name[64], *dir;
+	char id[32], name[64];
 
 	snprintf(id, sizeof(id), "other%d", number);
-	for (int i = -1; i < BENCH_DIRS; i++) {
-		snprintf(name, sizeof(name), i < 0 ? "%s" : "%s/d%d", id, i);
-		dir = bench_beside(b->lab, name);
-		assert_int_equal(mkdir(dir, 0755), 0);
-		free(dir);
+	make_dir_beside(b, id);
+	for (int i = 0; i < BENCH_DIRS; i++) {
+		snprintf(name, sizeof(name), "%s/d%d", id, i);
+		make_dir_beside(b, name);
 	}
 	return bench_add_layer(b, id, id, 0);
 }
@@ -151,9 +153,7 @@ static void what_is_known_is_told_while_others_are_read(void **state)
 	struct bench *b = *state;
 	int tries = 0;
 
-	bench_make_file(b, "name0");
-	bench_begin_and_read(b);
-	assert_true(engine_subscribe(b->engine, false, note_rename, &told) >= 0);
+	begin_with(b, "name0", &told);
 	/* Of a loaded machine: a directory that took long to read is let alone for a while. */
 	while (!is_told_first(b, &told, tries)) {
 		assert_true(engine_settle(b->engine, 10000));
