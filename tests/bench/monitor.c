@@ -2,12 +2,14 @@
 /*
  * monitor.c - programs that the benchmark switches on and off within milliseconds.
  *
- *	monitor floor
- *	monitor TIER CPU CGROUP MERGED UPPER WORK LOWER VOLUME
+ *	monitor SHIFT floor
+ *	monitor SHIFT TIER CPU CGROUP MERGED UPPER WORK LOWER VOLUME
  *
- * The first holds the empty programs and the stand-in for a sensor (floor.bpf.c). The
- * second is the agent's engine with its programs of that tier, watching one container whose
- * cgroup has that id; its thread runs on CPU. Reads lines and answers each with a line of JSON:
+ * Before any other, programs are loaded that never run, the last of about SHIFT bytes: where
+ * code lies in the kernel's memory for programs is part of what it costs. The first holds the empty
+ *programs and the stand-in for a sensor (floor.bpf.c). The second is the agent's engine with its
+ *programs of that tier, watching one container whose cgroup has that id; its thread runs on CPU.
+ *Reads lines and answers each with a line of JSON:
  *
  *	on NAME, off NAME  attach or detach: sys_exit, write_end, sensor; ours
  *	settle             wait until the engine has seen everything; its CPU time so far
@@ -40,6 +42,40 @@ static __attribute__((noreturn)) void die(const char *what, int err)
 {
 	fprintf(stderr, "monitor: %s: %s\n", what, strerror(err < 0 ? -err : err));
 	exit(1);
+}
+
+/* --- where the code comes to lie --- */
+
+#define ADD_BYTES  7 /* of machine code, on x86 */
+#define HOLES	   128
+#define HOLE_BYTES 512
+
+/* A program that never runs, of about so many bytes; it stays loaded until this process ends. */
+static void take_room(size_t bytes)
+{
+	const struct bpf_insn first = {.code = BPF_ALU64 | BPF_MOV | BPF_K},
+			      add = {.code = BPF_ALU64 | BPF_ADD | BPF_K, .imm = 1 << 20},
+			      last = {.code = BPF_JMP | BPF_EXIT};
+	size_t n = bytes / ADD_BYTES + 2;
+	struct bpf_insn *insns = calloc(n, sizeof(*insns));
+
+	if (!insns)
+		die("memory", ENOMEM);
+	insns[0] = first;
+	for (size_t i = 1; i < n - 1; i++)
+		insns[i] = add;
+	insns[n - 1] = last;
+	if (bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "room", "GPL", insns, n, NULL) < 0)
+		die("room", errno);
+	free(insns);
+}
+
+/* The kernel takes the first room that is large enough: what is free in between goes first. */
+static void shift_code(size_t bytes)
+{
+	for (int i = 0; i < HOLES; i++)
+		take_room(HOLE_BYTES);
+	take_room(bytes);
 }
 
 /* --- the floor --- */
@@ -317,16 +353,18 @@ int main(int argc, char **argv)
 {
 	char line[128], word[16], name[64] = "";
 
-	if (argc != 2 && argc != 9) {
-		fprintf(stderr, "usage: monitor floor | TIER CPU CGROUP MERGED UPPER WORK LOWER "
+	if (argc != 3 && argc != 10) {
+		fprintf(stderr, "usage: monitor SHIFT floor\n"
+				"       monitor SHIFT TIER CPU CGROUP MERGED UPPER WORK LOWER "
 				"VOLUME\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc == 2)
+	shift_code(strtoul(argv[1], NULL, 10));
+	if (argc == 3)
 		open_floor();
 	else
-		open_engine(argv + 1);
+		open_engine(argv + 2);
 	printf("{\"ready\":%d}\n", (int)getpid());
 	while (fgets(line, sizeof(line), stdin)) {
 		if (sscanf(line, "%15s %63s", word, name) < 1)

@@ -179,6 +179,7 @@ class Watched:
 
     def pair(self):
         done, start = {}, time.monotonic()
+        self.bench.load()  # at another place: see micro.py
         for watched in (True, False) if len(self.wall) % 2 else (False, True):
             done[watched] = self.once(watched)
         self.spent += time.monotonic() - start

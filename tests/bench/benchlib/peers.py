@@ -175,6 +175,7 @@ def run(bench, stage, seconds, rounds=1000, ms=20):
             missing[peer.name] = "not installed"
     end = time.monotonic() + seconds
     for number in range(rounds):
+        bench.load()
         bench.random.shuffle(peers)
         for peer in list(peers):
             try:
