@@ -42,6 +42,7 @@ static __always_inline int on_cgroup(struct cgroup *cgroup, const char *path, __
 			r->flags = DW_RECORD_PATH_TRUNCATED;
 		r->path_len = len;
 		ring_put(0, r, sizeof(*r) + len);
+		urge(control_get());
 	}
 	scratch_release(s);
 	return 0;
@@ -61,6 +62,15 @@ SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(on_cgroup_rmdir, struct cgroup *cgroup, const char *path)
 {
 	return on_cgroup(cgroup, path, DW_CGROUP_RMDIR);
+}
+
+/* Its last process has ended: the layer may be removed next. Of cgroup v1 too. */
+SEC("tp_btf/cgroup_notify_populated")
+int BPF_PROG(on_cgroup_populated, struct cgroup *cgroup, const char *path, int is_populated)
+{
+	if (!is_populated)
+		urge(control_get());
+	return 0;
 }
 
 /*

@@ -57,6 +57,7 @@ static __always_inline void dirty_record(const struct dw_inode *key, const struc
 	struct dw_dirty_record r = {.type = DW_RECORD_DIRTY};
 	struct dw_control *control = control_get();
 	struct dw_counters *c;
+	long err;
 
 	r.flags = flags;
 	r.slot = watch->slot;
@@ -69,7 +70,10 @@ static __always_inline void dirty_record(const struct dw_inode *key, const struc
 	r.tgid = current_tgid();
 	r.uid = current_uid();
 	bpf_get_current_comm(r.comm, sizeof(r.comm));
-	if (!bpf_ringbuf_output(&dirty_ring, &r, sizeof(r), 0))
+	err = bpf_ringbuf_output(&dirty_ring, &r, sizeof(r), 0);
+	if (control && bpf_ringbuf_query(&dirty_ring, BPF_RB_AVAIL_DATA) > control->dirty_many)
+		urge(control);
+	if (!err)
 		return;
 	c = counters_of(watch->container); /* the mark stays: user space sweeps */
 	if (c)

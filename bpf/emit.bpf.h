@@ -68,16 +68,31 @@ static __always_inline void tasks_forget(void)
 		__sync_fetch_and_add(&control->task_seq, 1);
 }
 
+/*
+ * What is in the rings is to be read now, whatever user space would wait for: a cgroup has
+ * come or gone or lost its last process, somebody unknown writes, much of a ring is used.
+ */
+static __always_inline void urge(struct dw_control *control)
+{
+	__u64 word = 1;
+
+	if (control && !*(volatile __u64 *)&control->is_urged && !exchange(&control->is_urged, 1))
+		bpf_ringbuf_output(&urgent, &word, sizeof(word), 0);
+}
+
 /* Put @size bytes into "events"; a full ring is counted for @container. */
 static __always_inline void ring_put(dw_container_t container, void *record, __u64 size)
 {
 	struct dw_counters *c = counters_of(container);
+	struct dw_control *control = control_get();
 	long err;
 
 	asm volatile("" : "+r"(size));
 	if (size > SCRATCH_RECORD_SIZE)
 		return;
 	err = bpf_ringbuf_output(&events, record, size, 0);
+	if (control && bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > control->events_many)
+		urge(control);
 	if (!c)
 		return;
 	if (err)
@@ -299,6 +314,7 @@ static __always_inline void emit_sight(__u32 overlay_dev)
 	r.cgroup_id = bpf_get_current_cgroup_id();
 	r.tgid = current_tgid();
 	ring_put(0, &r, sizeof(r));
+	urge(control_get());
 }
 
 #endif /* EMIT_BPF_H */

@@ -29,6 +29,12 @@ struct {
 	__uint(max_entries, 1 << 21);
 } dirty_ring __weak SEC(".maps");
 
+/* The others are to be read now: one record at most, see urge(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 12);
+} urgent __weak SEC(".maps");
+
 /* --- who is who: filled by user space only --- */
 
 struct {

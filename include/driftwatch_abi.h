@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define DW_ABI_VERSION 9
+#define DW_ABI_VERSION 10
 
 #define DW_COMM_LEN 16	 /* TASK_COMM_LEN, NUL included */
 #define DW_PATH_MAX 1024 /* bytes of one path in a record, NUL included */

@@ -177,12 +177,15 @@ struct dw_control {
 	__u64 drains;		 /* of cells' counts: two for each, odd while one is under way */
 	__u64 files_freed;	 /* of .files_started */
 	__u64 misses_told;	 /* runs that were missed and that an agent has told of */
+	__u64 events_many;	 /* bytes in the ring that are not to wait any longer */
+	__u64 dirty_many;	 /* likewise */
 	/* counted by the programs */
 	__u64 lost_runs;      /* no slot was free: a write or an operation was not counted */
 	__u64 files_started;  /* cells that were taken for a file */
 	__u64 dirty_overflow; /* sum over containers */
 	__u64 at_jiffies;     /* a moment of the last second in which a file was judged, */
 	__u64 at_boot_ns;     /* by both clocks */
+	__u64 is_urged;	      /* a record lies in "urgent"; cleared by who takes it */
 	/*
 	 * dw_inode_hash() of files of a layer whose attributes were about to change while
 	 * nobody watched them yet, each where its hash puts it; cleared by who finds it.

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -325,9 +327,12 @@ static void an_unknown_container_is_sighted_and_adopted(void **state)
 {
 	struct lab *lab = *state;
 	struct found f = {.probe = lab->probe, .overlay_dev = lab->overlay_dev};
+	struct pollfd urgent = {.fd = probe_urgent_fd(lab->probe), .events = POLLIN};
 	pid_t pid;
 	int status;
 
+	probe_drain(lab->probe, INT_MAX, count_sights, &f);
+	probe_take_urge(lab->probe);
 	probe_clear_overlay(lab->probe, lab->overlay_dev, LAB_CONTAINER);
 	probe_clear_root(lab->probe,
 			 &(struct dw_inode){.ino = lab_ino(lab->upper), .dev = lab_dev(lab->upper)},
@@ -339,6 +344,7 @@ static void an_unknown_container_is_sighted_and_adopted(void **state)
 	}
 	waitpid(pid, &status, 0);
 	assert_int_equal(status, 0);
+	assert_int_equal(poll(&urgent, 1, 0), 1);
 	while (probe_drain(lab->probe, 100, count_sights, &f) > 0)
 		;
 	assert_int_equal(f.sights, 1);

@@ -75,6 +75,9 @@ static int open_parts(struct engine *e, struct strbuf *error)
 		if (err)
 			return err;
 		engine_arm_probe(e, true);
+		err = watch_fd(e, probe_urgent_fd(e->probe), true);
+		if (err)
+			return err;
 	}
 	err = engine_state_open(e, error);
 	if (err)

@@ -37,14 +37,15 @@
 #include "base/arena.h"
 #include "base/clock.h"
 
-#define ENGINE_MAX_QUEUED      16384		  /* records and changes of one flush */
-#define ENGINE_MAX_SUBSCRIBERS 256		  /* streams and the run command */
-#define ENGINE_MAX_TOLD	       65536		  /* names of the last moments */
-#define ENGINE_MAX_EXECS       4096		  /* executed files remembered per container */
-#define ENGINE_EXPLAIN_NS      (2 * NS_PER_SEC)	  /* a record explains a change this long */
-#define ENGINE_COALESCE_MAX_NS (50 * NS_PER_MSEC) /* a record waits so long at most */
-#define ENGINE_WORK_NS	       (4 * NS_PER_MSEC)  /* one step's reading of layers */
-#define ENGINE_REUSE_SLACK_NS  (50 * NS_PER_MSEC) /* a file born so much later is another one */
+#define ENGINE_MAX_QUEUED      16384		   /* records and changes of one flush */
+#define ENGINE_MAX_SUBSCRIBERS 256		   /* streams and the run command */
+#define ENGINE_MAX_TOLD	       65536		   /* names of the last moments */
+#define ENGINE_MAX_EXECS       4096		   /* executed files remembered per container */
+#define ENGINE_EXPLAIN_NS      (2 * NS_PER_SEC)	   /* a record explains a change this long */
+#define ENGINE_COALESCE_MAX_NS (50 * NS_PER_MSEC)  /* a record waits so long at most */
+#define ENGINE_UNHEARD_NS      (250 * NS_PER_MSEC) /* or so long, where nobody is told of it */
+#define ENGINE_WORK_NS	       (4 * NS_PER_MSEC)   /* one step's reading of layers */
+#define ENGINE_REUSE_SLACK_NS  (50 * NS_PER_MSEC)  /* a file born so much later is another one */
 
 struct track;
 struct engine_state;
@@ -170,7 +171,6 @@ struct engine {
 	int epoll_fd;
 	bool probe_armed;	     /* probe_fd is in the epoll set */
 	uint64_t flush_at_ns;	     /* monotonic; 0: no records wait */
-	uint64_t flush_by_ns;	     /* likewise: until then they may go on waiting */
 	uint64_t coalesce_ns;	     /* so long may the next ones: the more come, the longer */
 	uint64_t now_ns;	     /* monotonic, as of engine_look_at_clocks() */
 	uint64_t wall_minus_boot_ns; /* likewise */

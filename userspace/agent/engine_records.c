@@ -223,7 +223,7 @@ int engine_drain(struct engine *e)
 	int n = probe_drain(e->probe, DRAIN_BATCH, on_record, e);
 
 	if (n == DRAIN_BATCH)
-		e->flush_at_ns = e->flush_by_ns = e->now_ns; /* more wait: in the next step */
+		e->flush_at_ns = e->now_ns; /* more wait: in the next step */
 	engine_make_room_for_files(e);
 	return n;
 }

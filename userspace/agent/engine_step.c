@@ -40,6 +40,40 @@ void engine_look_at_clocks(struct engine *e)
 	e->wall_minus_boot_ns = clock_wall_ns() - clock_boot_ns();
 }
 
+/*
+ * So long may records wait. Where nobody is told of events, they are for whoever asks next,
+ * and asking does not wait: what came and went by then, or has another name, is looked at
+ * once or never. But no container is to be gone before its last changes are read.
+ */
+static uint64_t patience(const struct engine *e)
+{
+	if (engine_has_subscriber(e) || e->coalesce_ns > ENGINE_UNHEARD_NS)
+		return e->coalesce_ns;
+	return ENGINE_UNHEARD_NS;
+}
+
+/* Not later than then. */
+static void want_flush(struct engine *e, uint64_t at_ns)
+{
+	if (!e->flush_at_ns || at_ns < e->flush_at_ns)
+		e->flush_at_ns = at_ns;
+}
+
+static void note_readable_fd(struct engine *e, int fd)
+{
+	if (e->probe && fd == probe_fd(e->probe)) {
+		engine_arm_probe(e, false);
+		want_flush(e, e->now_ns + patience(e));
+	} else if (e->probe && fd == probe_urgent_fd(e->probe)) {
+		probe_take_urge(e->probe);
+		want_flush(e, e->now_ns + e->options.coalesce_ns);
+	} else if (e->registry && fd == registry_fd(e->registry)) {
+		registry_process(e->registry);
+		if (e->flush_at_ns)
+			want_flush(e, e->now_ns); /* what is unmounted may be removed next */
+	}
+}
+
 static void note_readable(struct engine *e)
 {
 	struct epoll_event events[4];
@@ -47,15 +81,8 @@ static void note_readable(struct engine *e)
 
 	engine_look_at_clocks(e);
 	n = epoll_wait(e->epoll_fd, events, 4, 0);
-	for (int i = 0; i < n; i++) {
-		if (e->probe && events[i].data.fd == probe_fd(e->probe)) {
-			engine_arm_probe(e, false);
-			e->flush_at_ns = e->now_ns + e->options.coalesce_ns;
-			e->flush_by_ns = e->now_ns + e->coalesce_ns;
-		} else if (e->registry && events[i].data.fd == registry_fd(e->registry)) {
-			registry_process(e->registry);
-		}
-	}
+	for (int i = 0; i < n; i++)
+		note_readable_fd(e, events[i].data.fd);
 	if (n >= 0 && e->registry)
 		e->mounts_seen_ns = e->now_ns;
 }
@@ -72,19 +99,6 @@ static void adapt_coalescing(struct engine *e, int drained)
 	if (longer > ENGINE_COALESCE_MAX_NS)
 		longer = ENGINE_COALESCE_MAX_NS;
 	e->coalesce_ns = drained < BUSY_RECORDS || longer < least ? least : longer;
-}
-
-/* Are there records that have waited long enough, or is their room running out? */
-static bool is_flush_due(struct engine *e)
-{
-	if (!e->flush_at_ns || e->now_ns < e->flush_at_ns)
-		return false;
-	if (e->now_ns >= e->flush_by_ns || !e->probe || probe_is_filling(e->probe))
-		return true;
-	e->flush_at_ns = e->now_ns + e->options.coalesce_ns;
-	if (e->flush_at_ns > e->flush_by_ns)
-		e->flush_at_ns = e->flush_by_ns;
-	return false;
 }
 
 void engine_flush_now(struct engine *e, bool somebody_waits)
@@ -158,7 +172,7 @@ int engine_step(struct engine *e)
 	note_readable(e);
 	if (e->registry && registry_timeout_ms(e->registry) == 0)
 		registry_tick(e->registry);
-	if (is_flush_due(e))
+	if (e->flush_at_ns && e->now_ns >= e->flush_at_ns)
 		engine_flush_now(e, false);
 	engine_work_on_trees(e, ENGINE_WORK_NS);
 	engine_flush_events_once_read(e);
@@ -236,6 +250,8 @@ bool engine_settle_container(struct engine *e, struct ledger_container *c, int t
 
 void engine_refresh_sizes(struct engine *e)
 {
+	if (e->flush_at_ns)
+		engine_flush_now(e, false);
 	engine_take_left(e);
 	engine_work_on_trees(e, ENGINE_WORK_NS);
 }

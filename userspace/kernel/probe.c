@@ -60,6 +60,7 @@ static int open_rings(struct probe *p)
 	for (int i = 0; i < RING_MAX && !err; i++)
 		err = ring_open(p->maps[maps[i]], probe_map_entries(p, maps[i]), p->rings_fd,
 				&p->rings[i]);
+	err = err ?: ring_open(p->maps[MAP_URGENT], 0, -1, &p->urgent);
 	return err;
 }
 
@@ -67,6 +68,7 @@ static void close_rings(struct probe *p)
 {
 	for (int i = 0; i < RING_MAX; i++)
 		ring_close(&p->rings[i]);
+	ring_close(&p->urgent);
 	if (p->rings_fd >= 0)
 		close(p->rings_fd);
 }
@@ -322,12 +324,14 @@ int probe_fd(const struct probe *p)
 	return p->rings_fd;
 }
 
-bool probe_is_filling(const struct probe *p)
+int probe_urgent_fd(const struct probe *p)
 {
-	for (int i = 0; i < RING_MAX; i++)
-		if (ring_is_filling(&p->rings[i]))
-			return true;
-	return false;
+	return p->urgent.fd;
+}
+
+void probe_take_urge(struct probe *p)
+{
+	ring_skip(&p->urgent);
 }
 
 void probe_note_moment(const struct probe *p, struct probe_moment *ret)
@@ -354,6 +358,8 @@ int probe_drain(struct probe *p, int max, probe_record_fn fn, void *arg)
 	p->fn = fn;
 	p->fn_arg = arg;
 	p->fn_left = max;
+	/* What urges from now on is not read for certain. */
+	__atomic_store_n(&p->control->is_urged, 0, __ATOMIC_SEQ_CST);
 	for (int i = 0; i < RING_MAX && !err; i++) /* the dirty ones first */
 		err = ring_consume(&p->rings[i], on_record, p);
 	if (err < 0 && err != -ECANCELED)

@@ -159,6 +159,9 @@ typedef void (*probe_record_fn)(const struct probe_record *record, void *arg);
 
 /* Readable when records wait. Level-triggered. */
 int probe_fd(const struct probe *p);
+/* The same when they are urgent: urge() of the programs. Taken, not until after a drain. */
+int probe_urgent_fd(const struct probe *p);
+void probe_take_urge(struct probe *p);
 
 /*
  * Hand out at most @max records, dirty ones first. Malformed ones are counted and
@@ -176,9 +179,6 @@ struct probe_moment {
 void probe_note_moment(const struct probe *p, struct probe_moment *ret);
 /* Was all handed out that was there then? */
 bool probe_has_told(const struct probe *p, const struct probe_moment *then);
-
-/* Is so much of the room for records used that they should be handed out soon? */
-bool probe_is_filling(const struct probe *p);
 
 /* The decoder on its own, for tests and fuzzing. 0, -EBADMSG or -EPROTO. */
 int probe_decode(const void *data, size_t size, struct probe_record *ret);

@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "kernel/probe_internal.h"
 
+#define MANY 4 /* so little of a ring is filled with records that may wait */
+
 int control_init(struct probe *p)
 {
 	struct timespec tick;
@@ -31,6 +33,8 @@ int control_init(struct probe *p)
 	if (!p->control->tick_ns)
 		return -EINVAL;
 	p->control->verdict_ticks = NS_PER_SEC / p->control->tick_ns;
+	p->control->events_many = probe_map_entries(p, MAP_EVENTS) / MANY;
+	p->control->dirty_many = probe_map_entries(p, MAP_DIRTY_RING) / MANY;
 	if (getrandom(&p->control->set, sizeof(p->control->set), 0) !=
 	    (ssize_t)sizeof(p->control->set))
 		return -EIO;

@@ -194,6 +194,7 @@ const struct hook_def hook_defs[] = {
 	TP_HOOK("on_exec", "sched_process_exec", "executions", ANY_TIER, SEES(EXEC)),
 	TP_HOOK("on_cgroup_mkdir", "cgroup_mkdir", "cgroups", ANY_TIER, SEES(CGROUPS)),
 	TP_HOOK("on_cgroup_rmdir", "cgroup_rmdir", "cgroups", ANY_TIER, 0),
+	TP_HOOK("on_cgroup_populated", "cgroup_notify_populated", "cgroups", ANY_TIER, 0),
 	TP_HOOK("on_cgroup_attach_task", "cgroup_attach_task", "runtimes", ANY_TIER, 0),
 };
 const size_t hook_def_count = sizeof(hook_defs) / sizeof(hook_defs[0]);

@@ -18,6 +18,7 @@
 enum probe_map {
 	MAP_EVENTS,
 	MAP_DIRTY_RING,
+	MAP_URGENT,
 	MAP_CONTROL,
 	MAP_ROOTS,
 	MAP_CGROUPS,
@@ -136,6 +137,7 @@ struct probe {
 	struct dw_counters *added;
 	struct ring rings[RING_MAX];
 	int rings_fd; /* epoll: some of them has records */
+	struct ring urgent;
 	struct watch_index watch;
 	unsigned containers_seen;  /* one more than the highest slot named */
 	struct dw_inode *uppers;   /* by container */
@@ -243,13 +245,13 @@ void watched_drop(struct probe *p, struct watch_node *node);
 /* probe_ring.c */
 /* @data is valid during the call only. What is not 0 ends ring_consume(), which returns it. */
 typedef int (*ring_fn)(void *arg, const void *data, size_t size);
-/* The ring @fd of @size bytes, readable by way of @epoll_fd too. 0 or -errno. */
+/* The ring @fd of @size bytes, readable by way of @epoll_fd too, unless -1. 0 or -errno. */
 int ring_open(int fd, size_t size, int epoll_fd, struct ring *ret);
 /* Of one that is zeroed or was opened. */
 void ring_close(struct ring *r);
 /* All records, the oldest first. 0, what @fn returned, or -errno. */
 int ring_consume(struct ring *r, ring_fn fn, void *arg);
-bool ring_is_filling(const struct ring *r); /* more than an eighth waits to be read */
+void ring_skip(struct ring *r); /* all that was put there by now */
 /* The end of what was put there by now; with ring_is_read_to(), that it was all handed out. */
 unsigned long ring_end(const struct ring *r);
 bool ring_is_read_to(const struct ring *r, unsigned long end);

@@ -25,25 +25,16 @@
 #define LOAD_TRIES 16 /* programs that may be refused before a tier is given up */
 
 static const char *const map_names[MAP_MAX] = {
-	[MAP_EVENTS] = "events",
-	[MAP_DIRTY_RING] = "dirty_ring",
-	[MAP_CONTROL] = "control",
-	[MAP_ROOTS] = "roots",
-	[MAP_CGROUPS] = "cgroups",
-	[MAP_OVERLAYS] = "overlays",
-	[MAP_WATCHED] = "watched",
-	[MAP_FILTER] = "filter",
-	[MAP_DIRTY] = "dirty",
-	[MAP_COUNTERS] = "counters",
-	[MAP_ADDED] = "added",
-	[MAP_CELLS] = "cells",
-	[MAP_TAGS] = "tags",
-	[MAP_TURN_ONE] = "turn_one",
-	[MAP_TURN] = "turn",
-	[MAP_SLOTS] = "slots",
-	[MAP_WRITERS] = "writers",
-	[MAP_EXECS] = "execs",
-	[MAP_PROVISIONAL] = "provisional",
+	[MAP_EVENTS] = "events",     [MAP_DIRTY_RING] = "dirty_ring",
+	[MAP_URGENT] = "urgent",     [MAP_CONTROL] = "control",
+	[MAP_ROOTS] = "roots",	     [MAP_CGROUPS] = "cgroups",
+	[MAP_OVERLAYS] = "overlays", [MAP_WATCHED] = "watched",
+	[MAP_FILTER] = "filter",     [MAP_DIRTY] = "dirty",
+	[MAP_COUNTERS] = "counters", [MAP_ADDED] = "added",
+	[MAP_CELLS] = "cells",	     [MAP_TAGS] = "tags",
+	[MAP_TURN_ONE] = "turn_one", [MAP_TURN] = "turn",
+	[MAP_SLOTS] = "slots",	     [MAP_WRITERS] = "writers",
+	[MAP_EXECS] = "execs",	     [MAP_PROVISIONAL] = "provisional",
 };
 
 const char *probe_map_name(enum probe_map map)

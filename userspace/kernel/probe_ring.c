@@ -42,7 +42,8 @@ int ring_open(int fd, size_t size, int epoll_fd, struct ring *ret)
 
 	r.consumer = map(&r, 0, page_size(), PROT_READ | PROT_WRITE);
 	r.producer = map(&r, page_size(), page_size(), PROT_READ);
-	if (!r.consumer || !r.producer || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
+	if (!r.consumer || !r.producer ||
+	    (epoll_fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event))) {
 		int err = -errno;
 
 		ring_close(&r);
@@ -71,9 +72,9 @@ bool ring_is_read_to(const struct ring *r, unsigned long end)
 	return (long)(*r->consumer - end) >= 0;
 }
 
-bool ring_is_filling(const struct ring *r)
+void ring_skip(struct ring *r)
 {
-	return ring_end(r) - *r->consumer > r->size / 8;
+	__atomic_store_n(r->consumer, ring_end(r), __ATOMIC_RELEASE);
 }
 
 /* All that was put there by now; the data follow the two pages with the positions. */
