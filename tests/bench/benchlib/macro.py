@@ -178,8 +178,8 @@ class Watched:
         return wall / times, cpu / times
 
     def pair(self):
+        self.bench.load_at_times()
         done, start = {}, time.monotonic()
-        self.bench.load()  # at another place: see micro.py
         for watched in (True, False) if len(self.wall) % 2 else (False, True):
             done[watched] = self.once(watched)
         self.spent += time.monotonic() - start
