@@ -69,13 +69,11 @@ class Job(macro.Watched):
         super().__init__(None, None, "")
         self.took, self.scatter, self.cost = took, scatter, wall
 
-    def is_resolved(self):
-        return stats.half_width(self.wall) <= macro.SPREAD
-
     def pair(self):
         time.sleep(self.took)
         self.spent += self.took
         self.wall.append(self.cost + self.scatter * (len(self.wall) % 2))
+        self.cpu.append(1.0)
 
 
 @suite.test
@@ -87,6 +85,14 @@ def a_job_that_is_resolved_leaves_its_time_to_the_others(_):
     check(short.is_resolved() and long.is_resolved(), "two can be resolved")
     check_equal(len(short.wall), 6, "pairs of what is resolved: as few as have an interval")
     check(len(never.wall) > 12, f"{len(never.wall)} pairs of the other")
+
+
+@suite.test
+def a_job_whose_interval_holds_its_goal_has_further_pairs(_):
+    near = Job(0.001, 0.024, wall=1.02)
+    macro.share([near], 0.2)
+    check(stats.half_width(near.wall) <= macro.SPREAD, "narrow, yet on both sides of 1.03")
+    check(len(near.wall) > 50, f"only {len(near.wall)} pairs")
 
 
 @suite.test

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Whole jobs in the layer, watched and bare in turns, the engine's own CPU time included.
 
-A job is repeated, every time on a layer as it was before, until the spread of its wall time
-is small enough or the time is used up. The jobs share the time: whose pairs took least so
+A job is repeated, every time on a layer as it was before, until it is resolved on which side
+of its goals it is or the time is used up. The jobs share the time: whose pairs took least so
 far has the next, so a short one is resolved early and leaves the rest to the others; and one
 that misses its goal whatever the spread gets a third of what one gets that may pass.
 """
@@ -152,6 +152,12 @@ class Compile(Job):
 JOBS = [Create, Tar, Dpkg, Compile]
 
 
+def is_clear(values, goal):
+    """Narrow enough, and with the goal outside of the interval: more pairs change nothing."""
+    width = stats.half_width(values)
+    return width <= SPREAD and width <= abs(stats.median(values) - goal)
+
+
 class Watched:
     """The pairs of one job: each is bare and watched, who comes first alternates."""
 
@@ -191,8 +197,7 @@ class Watched:
         return ("wall", self.wall, WALL), ("cpu", self.cpu, CPU)
 
     def is_resolved(self):
-        return all(stats.at_most(stats.figure(values), goal, 1, SPREAD) != stats.UNRESOLVED
-                   for _, values, goal in self.judged())
+        return all(is_clear(values, goal) for _, values, goal in self.judged())
 
     def is_missed(self):
         """Beyond a goal with all of its interval: further pairs only tell by how much."""
