@@ -184,6 +184,7 @@ static __always_inline void record_task(struct dw_op_record *r, bool is_async)
 static __always_inline void record_fill(struct scratch *s, const struct op_info *op)
 {
 	struct dw_op_record *r = (struct dw_op_record *)s->record;
+	struct dw_control *control = control_get();
 
 	__builtin_memset(r, 0, sizeof(*r));
 	r->type = DW_RECORD_OP;
@@ -201,7 +202,8 @@ static __always_inline void record_fill(struct scratch *s, const struct op_info 
 	r->dev = op->dev;
 	r->gen = op->gen;
 	record_task(r, op->is_async);
-	record_totals(s, r);
+	if (control && control->is_heard) /* a cold cache line of each CPU */
+		record_totals(s, r);
 }
 
 /*

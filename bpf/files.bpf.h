@@ -155,7 +155,7 @@ __weak __noinline __u32 cell_find(__u64 ino, __u64 dev_gen, __u32 owner)
 	hash = hash_of(control, ino, dev_gen);
 	tag = tag_of(hash);
 	found = bucket_find(first_bucket(control, ino, dev_gen), tag, ino, dev_gen, owner);
-	if (found != CELL_NONE)
+	if (found != CELL_NONE || !*(volatile __u64 *)&control->has_others)
 		return found;
 	return bucket_find(other_bucket(control, hash), tag, ino, dev_gen, owner);
 }
@@ -209,8 +209,10 @@ __weak __noinline __u32 cell_take(__u64 ino, __u64 dev_gen)
 	filled = bucket_filled(bucket);
 	if (filled >= RATHER_FULL) {
 		other = other_bucket(control, hash);
-		if (bucket_filled(other) < filled)
+		if (bucket_filled(other) < filled) {
 			bucket = other;
+			control->has_others = 1; /* before the tag is there to be found */
+		}
 	}
 	return bucket_take(bucket, tag_of(hash));
 }
@@ -270,14 +272,15 @@ static __always_inline void cell_fill(struct dw_cell *cell, const struct dw_slot
 }
 
 /*
- * Find the slot's cell, or start it with what the slot holds: then *@ret_first is set.
- * NULL when it was started, and when there is no room for it.
+ * Find the slot's cell, unless it @is_new, or start it with what the slot holds: then
+ * *@ret_first is set. NULL when it was started, and when there is no room for it.
  */
-static __always_inline struct dw_cell *slot_cell(const struct dw_slot *slot, bool *ret_first)
+static __always_inline struct dw_cell *slot_cell(const struct dw_slot *slot, bool is_new,
+						 bool *ret_first)
 {
 	__u32 owner = DW_CELL_OWNER(slot->container, slot->target);
 	__u64 dev_gen = slot_dev_gen(slot);
-	__u32 place = cell_find(slot->ino, dev_gen, owner);
+	__u32 place = is_new ? CELL_NONE : cell_find(slot->ino, dev_gen, owner);
 	struct dw_control *control = control_get();
 	struct dw_cell *cell;
 
@@ -304,7 +307,7 @@ static __always_inline void slot_spill(struct dw_slot *slot)
 
 	if (!slot->ino || !(slot->calls | slot->bytes))
 		return;
-	cell = slot_cell(slot, &is_first);
+	cell = slot_cell(slot, false, &is_first);
 	if (cell) {
 		count(&cell->bytes, slot->bytes);
 		count(&cell->calls, slot->calls);
@@ -321,17 +324,20 @@ static __always_inline void slot_spill(struct dw_slot *slot)
 	slot->calls = 0;
 }
 
-/* The cell of @file, if it knows whose the file is. */
+/* The cell of @file, if it knows whose the file is. *@ret_new: there is none at all. */
 static __always_inline struct dw_cell *file_cell(const struct file_id *file,
-						 const struct dw_control *control)
+						 const struct dw_control *control, bool *ret_new)
 {
 	struct inode *real = real_inode((struct inode *)file->inode, file->magic);
 	__u64 dev = file->sb_dev;
 	struct dw_cell *cell;
+	__u32 place;
 
 	if (file->magic == OVERLAYFS_SUPER_MAGIC)
 		dev = BPF_CORE_READ(real, i_sb, s_dev);
-	cell = cell_at(cell_find(file->ino, dev | (__u64)file->gen << 32, ANY_OWNER));
+	place = cell_find(file->ino, dev | (__u64)file->gen << 32, ANY_OWNER);
+	*ret_new = place == CELL_NONE;
+	cell = cell_at(place);
 	return cell && cell_is_judged(cell, control) ? cell : NULL;
 }
 

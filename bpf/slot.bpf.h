@@ -23,10 +23,11 @@
 #include "task.bpf.h"
 
 /* How a file is judged. */
-#define JUDGE_WALK	 0 /* the inode is where the bytes land */
-#define JUDGE_SUPERBLOCK 1 /* overlay by super block, tmpfs, else walk */
-#define JUDGE_GIVEN	 2 /* as the slot says already */
-#define JUDGE_KNOWN	 8 /* added: the slot says which file it is, of no overlay */
+#define JUDGE_WALK	 0  /* the inode is where the bytes land */
+#define JUDGE_SUPERBLOCK 1  /* overlay by super block, tmpfs, else walk */
+#define JUDGE_GIVEN	 2  /* as the slot says already */
+#define JUDGE_KNOWN	 8  /* added: the slot says which file it is, of no overlay */
+#define JUDGE_NEW	 16 /* added: the file has no cell */
 
 /* Where a write is counted: got with hold_file(), let go with hold_done(). */
 struct hold {
@@ -206,15 +207,15 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 {
 	struct dw_control *control = control_get();
 	struct dw_slot *slot = slot_at(index);
+	bool is_first = false, is_new = how & JUDGE_NEW;
 	struct dw_cell *cell;
-	bool is_first = false;
 	__u32 magic = 0;
 
 	if (!slot || !control)
 		return 0;
 	if (!(how & JUDGE_KNOWN))
 		magic = slot_identify(slot);
-	how &= ~JUDGE_KNOWN;
+	how &= ~(JUDGE_KNOWN | JUDGE_NEW);
 	slot->epoch = *(volatile __u32 *)&control->epoch; /* before the look at the maps */
 	slot->lasting = DW_LASTS_NOT;
 	if (how != JUDGE_GIVEN) {
@@ -235,7 +236,7 @@ __weak __noinline int slot_claim(__u32 index, __u32 how)
 		emit_sight(slot->overlay_dev);
 	else if (slot->verdict != DW_VERDICT_COUNTED)
 		return 0;
-	cell = slot_cell(slot, &is_first);
+	cell = slot_cell(slot, is_new, &is_first);
 	if (cell)
 		cell_judge(cell, slot);
 	return is_first;
@@ -329,15 +330,17 @@ static __always_inline bool hold_file(const struct file_id *file, struct task_st
 	if (!h->control || !(is_main ? slot_take_main(file->ino, h) : slot_take(file->ino, h)))
 		return false;
 	if (h->is_spare || !slot_knows(h->slot, file, task, h->control)) {
+		bool is_new = false;
+
 		if (h->is_spare || slot_is_kept(h->slot, file))
-			h->cell = file_cell(file, h->control);
+			h->cell = file_cell(file, h->control, &is_new);
 		if (h->cell) {
 			h->verdict = DW_VERDICT_COUNTED;
 			h->container = DW_CELL_CONTAINER(h->cell->owner);
 			h->target = DW_CELL_TARGET(h->cell->owner);
 			return true;
 		}
-		hold_claim(h, file, how);
+		hold_claim(h, file, is_new ? how | JUDGE_NEW : how);
 	}
 	h->verdict = h->slot->verdict;
 	h->container = h->slot->container;

@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 
-#define DW_ABI_VERSION 10
+#define DW_ABI_VERSION 11
 
 #define DW_COMM_LEN 16	 /* TASK_COMM_LEN, NUL included */
 #define DW_PATH_MAX 1024 /* bytes of one path in a record, NUL included */
@@ -101,7 +101,7 @@ struct dw_op_record {
 	__u64 ino;
 	__u64 parent_ino;  /* directory, where the hook has it; else 0 */
 	__u64 root_ino;	   /* volume root the path starts at; else 0 */
-	__u64 total_calls; /* running totals of the container's layer */
+	__u64 total_calls; /* running totals of the container's layer; 0 while nobody listens */
 	__u64 total_bytes;
 	__u64 bytes; /* WRITE: of this call so far */
 	__u32 dev;   /* kernel dev_t of ino: major << 20 | minor */

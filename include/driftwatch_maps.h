@@ -174,6 +174,7 @@ struct dw_control {
 	__u32 links;		 /* how many there were to be pinned, for the same */
 	__u32 buckets;		 /* of cells */
 	__u32 bucket_step;	 /* 2^32 / .buckets: from an inode's bucket to the next one's */
+	__u64 is_heard;		 /* somebody is told of each event */
 	__u64 drains;		 /* of cells' counts: two for each, odd while one is under way */
 	__u64 files_freed;	 /* of .files_started */
 	__u64 misses_told;	 /* runs that were missed and that an agent has told of */
@@ -182,6 +183,7 @@ struct dw_control {
 	/* counted by the programs */
 	__u64 lost_runs;      /* no slot was free: a write or an operation was not counted */
 	__u64 files_started;  /* cells that were taken for a file */
+	__u64 has_others;     /* some of them not in the file's first bucket, now or once */
 	__u64 dirty_overflow; /* sum over containers */
 	__u64 at_jiffies;     /* a moment of the last second in which a file was judged, */
 	__u64 at_boot_ns;     /* by both clocks */

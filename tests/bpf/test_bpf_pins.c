@@ -2,6 +2,7 @@
 /*
  * test_bpf_pins.c - pinned programs count on while no agent runs, and are taken over.
  */
+#include "kernel/probe_internal.h"
 #include "lab.h"
 
 #include <errno.h>
@@ -91,6 +92,17 @@ static void counting_goes_on_without_an_agent(void **state)
 	assert_int_equal(probe_tier(lab->probe), PROBE_TIER_FS);
 	write_some(lab, 5);
 	lab_expect(lab, 35, 105);
+}
+
+static void who_listened_to_the_last_agent_does_not_listen_to_this(void **state)
+{
+	struct lab *lab = *state;
+
+	probe_set_heard(lab->probe, true);
+	lab->probe = probe_close(lab->probe, true);
+	assert_int_equal(reopen(lab, PROBE_TIER_AUTO), 0);
+	assert_true(probe_was_adopted(lab->probe));
+	assert_false(lab->probe->control->is_heard);
 }
 
 static void dirty_marks_survive_the_agent(void **state)
@@ -376,6 +388,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(counting_goes_on_without_an_agent),
+		TEST(who_listened_to_the_last_agent_does_not_listen_to_this),
 		TEST(dirty_marks_survive_the_agent),
 		TEST(what_nobody_watches_again_is_dropped),
 		TEST(what_is_watched_ahead_is_watched_when_asked_for),

@@ -3,6 +3,7 @@
  * test_bpf_records.c - what is told of a change: path, writer, and that it was told.
  */
 #include "driftwatch_maps.h"
+#include "kernel/probe_internal.h"
 #include "lab.h"
 
 #include <errno.h>
@@ -73,7 +74,26 @@ static void the_first_write_is_told_with_its_path(void **state)
 	assert_int_equal(w.record.mode, st.st_mode);
 	assert_int_equal(w.record.bytes, 3);
 	assert_int_equal(w.record.tgid, getpid());
-	assert_true(w.record.total_bytes >= 3);
+	assert_int_equal(w.record.total_bytes, 0);
+}
+
+static void who_listens_is_told_the_totals(void **state)
+{
+	struct wanted w = {.op = DW_OP_WRITE, .path = "/second"};
+	struct lab *lab = *state;
+
+	write_file(lab_path(lab, "first"), "one");
+	probe_set_heard(lab->probe, true);
+	write_file(lab_path(lab, "second"), "seven\n");
+	probe_set_heard(lab->probe, false);
+	drain(lab, &w);
+	assert_int_equal(w.found, 1);
+	if (w.record.flags & DW_RECORD_PARTIAL_TOTALS) { /* the first may be another CPU's */
+		assert_in_range(w.record.total_bytes, 6, 9);
+		return;
+	}
+	assert_int_equal(w.record.total_bytes, 9);
+	assert_int_equal(w.record.total_calls, 2);
 }
 
 static void ignore_file(const struct probe_file_key *key, const struct probe_file_counts *stats,
@@ -124,6 +144,22 @@ static void a_file_whose_counts_are_taken_stays_known(void **state)
 	write_file(lab_path(lab, "known"), "two");
 	drain(lab, &w);
 	assert_int_equal(w.found, 1);
+}
+
+/* Its slot being another file's by then. */
+static void a_file_that_is_judged_again_keeps_its_cell(void **state)
+{
+	struct lab *lab = *state;
+	char name[32];
+
+	for (int round = 0; round < 2; round++) {
+		lab->probe->control->epoch++; /* who is who has changed */
+		for (int i = 0; i < 2 * DW_SLOTS_CACHED; i++) {
+			snprintf(name, sizeof(name), "f%d", i);
+			write_file(lab_path(lab, name), "one");
+		}
+		assert_int_equal(probe_files_used(lab->probe), 2 * DW_SLOTS_CACHED);
+	}
 }
 
 static void the_writer_is_named(void **state)
@@ -400,8 +436,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_write_is_told_with_its_path),
+		TEST(who_listens_is_told_the_totals),
 		TEST(a_drained_file_is_told_again),
 		TEST(a_file_whose_counts_are_taken_stays_known),
+		TEST(a_file_that_is_judged_again_keeps_its_cell),
 		TEST(the_writer_is_named),
 		TEST(an_exec_makes_another_writer),
 		TEST(a_path_too_long_loses_its_beginning),

@@ -125,10 +125,13 @@ static void records_wait_long_only_where_nobody_is_told(void **state)
 
 	bench_begin_and_read(w->b);
 	assert_int_equal(wait_of_next_record(w), ENGINE_UNHEARD_NS);
+	assert_false(probe(w)->control->is_heard);
 	number = engine_subscribe(w->b->engine, false, ignore, NULL);
 	assert_true(number >= 0);
+	assert_true(probe(w)->control->is_heard);
 	assert_in_range(wait_of_next_record(w), 1, ENGINE_COALESCE_MAX_NS);
 	engine_unsubscribe(w->b->engine, number);
+	assert_false(probe(w)->control->is_heard);
 	assert_int_equal(wait_of_next_record(w), ENGINE_UNHEARD_NS);
 }
 

@@ -208,6 +208,12 @@ void engine_reconfigure(struct engine *e, const struct engine_options *options)
 
 /* --- subscribers --- */
 
+static void tell_probe_of_subscribers(const struct engine *e)
+{
+	if (e->probe)
+		probe_set_heard(e->probe, engine_has_subscriber(e));
+}
+
 int engine_subscribe(struct engine *e, bool want_raw, event_fn fn, void *arg)
 {
 	struct subscriber *s;
@@ -221,6 +227,7 @@ int engine_subscribe(struct engine *e, bool want_raw, event_fn fn, void *arg)
 	s = &e->subscribers[e->subscribers_len++];
 	*s = (struct subscriber){
 		.number = e->next_subscription++, .want_raw = want_raw, .fn = fn, .arg = arg};
+	tell_probe_of_subscribers(e);
 	if (want_raw)
 		engine_fold_files(e); /* bursts start from now */
 	return s->number;
@@ -234,6 +241,7 @@ void engine_unsubscribe(struct engine *e, int subscription)
 		e->subscribers_len--;
 		memmove(&e->subscribers[i], &e->subscribers[i + 1],
 			(e->subscribers_len - i) * sizeof(e->subscribers[0]));
+		tell_probe_of_subscribers(e);
 		return;
 	}
 }

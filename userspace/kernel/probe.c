@@ -107,6 +107,8 @@ static int start(struct probe *p, struct strbuf *error)
 	err = err ?: open_rings(p);
 	if (err && error)
 		strbuf_addf(error, "setting up the maps: %s", strerror(-err));
+	if (!err)
+		probe_set_heard(p, false);
 	if (!err && !p->was_adopted)
 		err = probe_attach(p, error);
 	if (!err)

@@ -197,13 +197,14 @@ int probe_clear_overlay(struct probe *p, uint32_t overlay_dev, dw_container_t c)
 int probe_clear_root(struct probe *p, const struct dw_inode *inode, dw_container_t c);
 int probe_set_cgroup(struct probe *p, uint64_t cgroup_id, dw_container_t c);
 int probe_clear_cgroup(struct probe *p, uint64_t cgroup_id);
+/* Is somebody told of each event? Not after opening: records have no totals then. */
+void probe_set_heard(struct probe *p, bool heard);
 
 /* --- the index of watched inodes --- */
 
 /*
- * Watch an inode. -EEXIST never: watching twice returns the same slot and counts.
- * Insert before reading the inode's state: then no change is missed.
- * Returns the slot >= 0, or -ENOSPC when the index is full.
+ * Watch an inode; twice returns the same slot and counts. Insert before reading the inode's
+ * state: then no change is missed. Returns the slot >= 0, or -ENOSPC when the index is full.
  */
 long probe_watch(struct probe *p, uint32_t dev, uint64_t ino, dw_container_t c);
 
@@ -216,9 +217,8 @@ void probe_watch_ahead(struct probe *p, uint32_t dev, const uint64_t *inos, size
 void probe_unwatch(struct probe *p, uint32_t dev, uint64_t ino, long slot);
 
 /*
- * After adoption, what an earlier agent watched and set (overlays, roots, cgroups) is
- * still watched and set. Call this once everything has been watched and set again: the
- * rest is dropped.
+ * After adoption, what an earlier agent watched and set (overlays, roots, cgroups) still is.
+ * Call this once everything has been watched and set again: the rest is dropped.
  */
 void probe_forget_stale(struct probe *p);
 

@@ -41,6 +41,11 @@ int control_init(struct probe *p)
 	return 0;
 }
 
+void probe_set_heard(struct probe *p, bool heard)
+{
+	__atomic_store_n(&p->control->is_heard, heard, __ATOMIC_RELAXED);
+}
+
 void control_add_dev(struct probe *p, uint32_t dev)
 {
 	struct dw_control *c = p->control;
