@@ -111,7 +111,7 @@ def large_fleet(run, world, count):
 
 def first_ledger(run, world):
     """The layer is filled while no agent runs, and is in the page cache for that reason."""
-    count = 10000 if world.quick else ENTRIES
+    count = ENTRIES // 10 if world.quick else ENTRIES
     fleet, container, other = large_fleet(run, world, count)
     bound = str(count + 100000)
     agent = world.agent("--max-files", bound, "--max-files-total", bound, fleet.runtime_root(),

@@ -44,7 +44,6 @@ class Bench:
     def __init__(self, stage, files=FILES, log=None, variants=VARIANTS):
         self.monitors, self.pairs, self.missed = {}, {}, {}
         self.random = random.Random(1)
-        self.written = {}
         self.stage, self.log = stage, log
         self.worker = Tool("work", WORK_CPU, stage.layer, stage.host, stage.volume, "/dev/shm",
                            files, log=log, before=stage.enter)
