@@ -6,10 +6,10 @@
  *	monitor SHIFT TIER CPU CGROUP MERGED UPPER WORK LOWER VOLUME
  *
  * Before any other, programs are loaded that never run, the last of about SHIFT bytes: where
- * code lies in the kernel's memory for programs is part of what it costs. The first holds the empty
- *programs and the stand-in for a sensor (floor.bpf.c). The second is the agent's engine with its
- *programs of that tier, watching one container whose cgroup has that id; its thread runs on CPU.
- *Reads lines and answers each with a line of JSON:
+ * code lies in the kernel's memory for programs is part of what it costs. The first form holds
+ * the empty programs and the stand-in for a sensor (floor.bpf.c). The second is the agent's
+ * engine with its programs of that tier, watching one container whose cgroup has that id; its
+ * thread runs on CPU. Reads lines and answers each with a line of JSON:
  *
  *	on NAME, off NAME  attach or detach: sys_exit, write_end, sensor; ours
  *	settle             wait until the engine has seen everything; its CPU time so far

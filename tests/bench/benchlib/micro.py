@@ -78,8 +78,10 @@ class Bench:
                 monitor.close()
 
     def close(self):
-        self.unload()
-        self.worker.close()
+        try:
+            self.unload()
+        finally:
+            self.worker.close()
 
     def switch(self, variant, on):
         monitor, name = VARIANTS[variant]
