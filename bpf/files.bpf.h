@@ -155,7 +155,7 @@ __weak __noinline __u32 cell_find(__u64 ino, __u64 dev_gen, __u32 owner)
 	hash = hash_of(control, ino, dev_gen);
 	tag = tag_of(hash);
 	found = bucket_find(first_bucket(control, ino, dev_gen), tag, ino, dev_gen, owner);
-	if (found != CELL_NONE || !*(volatile __u64 *)&control->has_others)
+	if (found != CELL_NONE || !control->has_others)
 		return found;
 	return bucket_find(other_bucket(control, hash), tag, ino, dev_gen, owner);
 }

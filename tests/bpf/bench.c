@@ -68,6 +68,13 @@ char *bench_beside(const struct lab *lab, const char *name)
 	return path;
 }
 
+void bench_make_dir_beside(const struct bench *b, const char *name)
+{
+	auto_free char *dir = bench_beside(b->lab, name);
+
+	assert_int_equal(mkdir(dir, 0755), 0);
+}
+
 struct ledger_container *bench_add_layer(const struct bench *b, const char *id, const char *upper,
 					 uint32_t overlay_dev)
 {

@@ -42,6 +42,7 @@ struct track *bench_track(const struct bench *b);
 
 /* "<dir>/fs/<name>", for the caller to free. */
 char *bench_beside(const struct lab *lab, const char *name);
+void bench_make_dir_beside(const struct bench *b, const char *name);
 /* A further container, whose layer is "<dir>/fs/<upper>"; @overlay_dev 0: it is not mounted. */
 struct ledger_container *bench_add_layer(const struct bench *b, const char *id, const char *upper,
 					 uint32_t overlay_dev);

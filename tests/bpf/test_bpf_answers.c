@@ -91,7 +91,7 @@ static void an_answer_waits_for_all_that_was_there_at_the_question(void **state)
 	struct bench *b = *state;
 	struct probe_moment asked;
 
-	lab_run("mkdir %s/fs/noisy", b->lab->dir);
+	bench_make_dir_beside(b, "noisy");
 	bench_add_layer(b, "noisy", "noisy", 0);
 	bench_begin_and_read(b);
 	make_records(b);

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -198,10 +197,8 @@ static void what_the_dirty_ring_refused_is_found_where_the_marks_are(void **stat
 	struct bench *b = *state;
 	struct tree_counts before, after;
 	struct ledger_container *quiet;
-	char *other = bench_beside(b->lab, "quiet");
 
-	assert_int_equal(mkdir(other, 0755), 0);
-	free(other);
+	bench_make_dir_beside(b, "quiet");
 	quiet = bench_add_layer(b, "quiet", "quiet", 0);
 	bench_make_wide(b, 0);
 	bench_begin_and_read(b);

@@ -6,7 +6,6 @@
 #include "bench.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -110,22 +109,15 @@ static void what_is_known_is_told_while_more_is_read(void **state)
 	}
 }
 
-static void make_dir_beside(const struct bench *b, const char *name)
-{
-	auto_free char *dir = bench_beside(b->lab, name);
-
-	assert_int_equal(mkdir(dir, 0755), 0);
-}
-
 static struct ledger_container *add_wide_layer(const struct bench *b, int number)
 {
 	char id[32], name[64];
 
 	snprintf(id, sizeof(id), "other%d", number);
-	make_dir_beside(b, id);
+	bench_make_dir_beside(b, id);
 	for (int i = 0; i < BENCH_DIRS; i++) {
 		snprintf(name, sizeof(name), "%s/d%d", id, i);
-		make_dir_beside(b, name);
+		bench_make_dir_beside(b, name);
 	}
 	return bench_add_layer(b, id, id, 0);
 }

@@ -78,6 +78,7 @@ static int set_first_values(struct probe *p)
 	if (p->was_adopted) {
 		p->containers_seen = p->options.max_containers;
 		slots_repair(p);
+		probe_set_heard(p, false); /* who listened to the last agent */
 		return control_note_stale(p) ?: cells_repair(p);
 	}
 	return control_init(p);
@@ -107,8 +108,6 @@ static int start(struct probe *p, struct strbuf *error)
 	err = err ?: open_rings(p);
 	if (err && error)
 		strbuf_addf(error, "setting up the maps: %s", strerror(-err));
-	if (!err)
-		probe_set_heard(p, false);
 	if (!err && !p->was_adopted)
 		err = probe_attach(p, error);
 	if (!err)

@@ -7,6 +7,7 @@ is half the width of the 95 % confidence interval of that median, taken from ord
 statistics: no shape of the noise is assumed.
 """
 
+import functools
 import math
 import random
 
@@ -28,6 +29,7 @@ def median(values):
     return quantile(values, 0.5)
 
 
+@functools.cache  # asked for after each pair: it takes milliseconds for a thousand
 def rank_below(n):
     """How many values to leave out at either end for a 95 % interval of the median of n.
 
